@@ -1,0 +1,246 @@
+"""Run: python -m pytest tests/unit/test_layers.py
+
+Every layer against its twin in torch.nn: forward, gradients, running statistics.
+"""
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zh.layers import BatchNorm1d, Embedding, Flatten, Layer, Linear, Sequential, Tanh
+
+sizes = st.integers(1, 6)
+
+
+def gen(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def grads(loss: torch.Tensor, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return list(torch.autograd.grad(loss, tensors))
+
+
+def assert_all_close(mine, theirs, tol=1e-12):
+    for a, b in zip(mine, theirs, strict=True):
+        assert a.shape == b.shape
+        torch.testing.assert_close(a, b, rtol=tol, atol=tol)
+
+
+# --------------------------------------------------------------------------- Linear
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes, sizes, sizes, st.booleans(), st.booleans())
+def test_linear_is_torch_linear(n, fan_in, fan_out, bias, three_d):
+    layer = Linear(fan_in, fan_out, generator=gen(1), bias=bias, dtype=torch.float64)
+    twin = torch.nn.Linear(fan_in, fan_out, bias=bias, dtype=torch.float64)
+    with torch.no_grad():
+        twin.weight.copy_(layer.weight.T)
+        if bias:
+            layer.bias += torch.randn(fan_out, generator=gen(2), dtype=torch.float64)
+            twin.bias.copy_(layer.bias)
+    shape = (n, 3, fan_in) if three_d else (n, fan_in)
+    x = torch.randn(shape, generator=gen(3), dtype=torch.float64, requires_grad=True)
+    out, ref = layer(x), twin(x)
+    seed = torch.randn(out.shape, generator=gen(4), dtype=torch.float64)
+    assert_all_close([out], [ref])
+    mine = grads((out * seed).sum(), [x, *layer.parameters()])
+    theirs = grads((ref * seed).sum(), [x, *twin.parameters()])
+    mine[1] = mine[1].T
+    assert_all_close(mine, theirs)
+
+
+def test_linear_keeps_unit_variance():
+    layer = Linear(400, 300, generator=gen(0))
+    out = layer(torch.randn(500, 400, generator=gen(1)))
+    assert out.std().item() == pytest.approx(1, abs=0.03)
+
+
+def test_linear_init_is_the_generators_alone():
+    torch.manual_seed(0)
+    a = Linear(3, 4, generator=gen(7)).weight
+    torch.manual_seed(1)
+    b = Linear(3, 4, generator=gen(7)).weight
+    assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("x, error, words", [
+    (torch.zeros(2, 4), ValueError, r"\(2, 4\).*3 entries"),
+    (torch.zeros(()), ValueError, "3 entries"),
+    (torch.zeros(2, 3, dtype=torch.long), TypeError, "floating point.*Embedding"),
+])
+def test_linear_says_what_is_wrong(x, error, words):
+    with pytest.raises(error, match=words):
+        Linear(3, 2, generator=gen())(x)
+
+
+# --------------------------------------------------------------------------- Embedding
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes, sizes, st.lists(st.integers(1, 3), max_size=2), st.integers(0, 99))
+def test_embedding_is_torch_embedding(num, dim, shape, seed):
+    layer = Embedding(num, dim, generator=gen(seed), dtype=torch.float64)
+    twin = torch.nn.Embedding(num, dim, dtype=torch.float64)
+    with torch.no_grad():
+        twin.weight.copy_(layer.weight)
+    x = torch.randint(0, num, shape, generator=gen(seed + 1))
+    out, ref = layer(x), twin(x)
+    assert_all_close([out], [ref])
+    weights = torch.randn(out.shape, generator=gen(2), dtype=torch.float64)
+    assert_all_close(grads((out * weights).sum(), layer.parameters()),
+                     grads((ref * weights).sum(), list(twin.parameters())))
+
+
+@pytest.mark.parametrize("x, error, words", [
+    (torch.tensor([0, 5]), IndexError, "0 to 5.*0 to 4"),
+    (torch.tensor([-1]), IndexError, "-1"),
+    (torch.tensor([0.0]), TypeError, "integers"),
+    (torch.tensor([True]), TypeError, "integers"),
+])
+def test_embedding_says_what_is_wrong(x, error, words):
+    with pytest.raises(error, match=words):
+        Embedding(5, 2, generator=gen())(x)
+
+
+# --------------------------------------------------------------------------- BatchNorm1d
+
+
+def twins(dim: int, momentum: float, eps: float):
+    layer = BatchNorm1d(dim, momentum=momentum, eps=eps, dtype=torch.float64)
+    twin = torch.nn.BatchNorm1d(dim, momentum=momentum, eps=eps, dtype=torch.float64)
+    with torch.no_grad():
+        layer.gain += 0.3 * torch.randn(dim, generator=gen(8), dtype=torch.float64)
+        layer.bias += torch.randn(dim, generator=gen(9), dtype=torch.float64)
+        twin.weight.copy_(layer.gain)
+        twin.bias.copy_(layer.bias)
+    return layer, twin
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 6), sizes, st.none() | st.integers(1, 4), st.sampled_from([0.1, 0.001, 1.0]),
+       st.sampled_from([1e-5, 1e-2]))
+def test_batchnorm_is_torch_batchnorm(n, dim, time, momentum, eps):
+    """Training and evaluation, 2-D and 3-D, over several batches so that the estimates move."""
+    layer, twin = twins(dim, momentum, eps)
+    shape = (n, dim) if time is None else (n, time, dim)
+    swap = (lambda z: z) if time is None else (lambda z: z.transpose(1, 2))
+    for training in (True, True, False, True):
+        layer.train(training)
+        twin.train(training)
+        x = 1 + 2 * torch.randn(shape, generator=gen(n), dtype=torch.float64)
+        x.requires_grad_()
+        out, ref = layer(x), swap(twin(swap(x)))
+        assert_all_close([out], [ref], 1e-10)
+        seed = torch.randn(shape, generator=gen(4), dtype=torch.float64)
+        assert_all_close(grads((out * seed).sum(), [x, *layer.parameters()]),
+                         grads((ref * seed).sum(), [x, *twin.parameters()]), 1e-9)
+        assert_all_close([layer.running_mean, layer.running_var],
+                         [twin.running_mean, twin.running_var])
+
+
+def test_batchnorm_bessel_divides_by_n_minus_one():
+    x = torch.randn(8, 3, generator=gen(), dtype=torch.float64)
+    out = BatchNorm1d(3, bessel=True, eps=0.0, dtype=torch.float64)(x)
+    torch.testing.assert_close(out.std(0), torch.ones(3, dtype=torch.float64))
+    out = BatchNorm1d(3, eps=0.0, dtype=torch.float64)(x)
+    torch.testing.assert_close(out.std(0, unbiased=False), torch.ones(3, dtype=torch.float64))
+
+
+def test_batchnorm_running_estimates_reach_the_population():
+    layer = BatchNorm1d(2, momentum=0.02)
+    g = gen(5)
+    for _ in range(600):
+        layer(3 + 2 * torch.randn(64, 2, generator=g))
+    assert layer.running_mean.tolist() == pytest.approx([3, 3], abs=0.15)
+    assert layer.running_var.tolist() == pytest.approx([4, 4], rel=0.15)
+
+
+def test_batchnorm_in_evaluation_takes_one_example_and_keeps_its_estimates():
+    layer = BatchNorm1d(2).eval()
+    before = layer.running_mean.clone()
+    layer(torch.ones(1, 2))
+    assert torch.equal(layer.running_mean, before)
+
+
+@pytest.mark.parametrize("shape, words", [
+    ((1, 3), "one value has no spread.*eval"),
+    ((1, 1, 3), "one value has no spread"),
+    ((4, 2), r"\(4, 2\).*3 entries"),
+    ((3,), r"\(batch, features\)"),
+    ((2, 2, 2, 3), r"\(batch, features\)"),
+])
+def test_batchnorm_says_what_is_wrong(shape, words):
+    with pytest.raises(ValueError, match=words):
+        BatchNorm1d(3)(torch.zeros(shape))
+
+
+def test_batchnorm_refuses_an_impossible_momentum():
+    with pytest.raises(ValueError, match="momentum is 1.5"):
+        BatchNorm1d(3, momentum=1.5)
+
+
+# --------------------------------------------------------------------------- the rest
+
+
+def network():
+    g = gen(11)
+    return Sequential(
+        Embedding(27, 4, generator=g), Flatten(), Linear(12, 8, generator=g, bias=False),
+        BatchNorm1d(8), Tanh(), Linear(8, 27, generator=g))
+
+
+def test_sequential_reaches_every_layer():
+    net = network()
+    assert [tuple(p.shape) for p in net.parameters()] == [
+        (27, 4), (12, 8), (8,), (8,), (8, 27), (27,)]
+    assert net.eval() is net and not any(layer.training for layer in net)
+    assert net.train() is net and all(layer.training for layer in net)
+    assert len(net) == 6 and isinstance(net[3], BatchNorm1d)
+    assert "BatchNorm1d(8)" in repr(net)
+
+
+def test_sequential_equals_its_torch_twin_in_float32():
+    net = network()
+    twin = torch.nn.Sequential(torch.nn.Embedding(27, 4), torch.nn.Flatten(),
+                               torch.nn.Linear(12, 8, bias=False), torch.nn.BatchNorm1d(8),
+                               torch.nn.Tanh(), torch.nn.Linear(8, 27))
+    with torch.no_grad():
+        for mine, theirs in zip(net.parameters(), twin.parameters(), strict=True):
+            theirs.copy_(mine.T if theirs.shape != mine.shape else mine)
+    x = torch.randint(0, 27, (16, 3), generator=gen(1))
+    y = torch.randint(0, 27, (16,), generator=gen(2))
+    out, ref = net(x), twin(x)
+    assert_all_close([out], [ref], 1e-5)
+    loss = torch.nn.functional.cross_entropy
+    mine = grads(loss(out, y), net.parameters())
+    theirs = grads(loss(ref, y), list(twin.parameters()))
+    mine = [m.T if m.shape != r.shape else m for m, r in zip(mine, theirs, strict=True)]
+    assert_all_close(mine, theirs, 1e-5)
+
+
+def test_layers_keep_their_output():
+    layer = Tanh()
+    x = torch.randn(2, 3, generator=gen())
+    assert layer(x) is layer.out
+    assert torch.equal(layer.out, torch.tanh(x))
+
+
+def test_sequential_refuses_what_cannot_be_called():
+    with pytest.raises(TypeError, match="cannot be called"):
+        Sequential(3)
+
+
+def test_a_layer_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match="Layer has no forward"):
+        Layer()(torch.zeros(1))
+
+
+def test_importing_seeds_nothing():
+    import importlib
+
+    import zh.layers
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    importlib.reload(zh.layers)
+    assert torch.equal(before, torch.get_rng_state())

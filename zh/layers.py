@@ -1,0 +1,236 @@
+"""Layers on tensors, written by hand.
+
+Each layer is a small object: it holds its own parameters, it is called like a function, it keeps
+its last output in `.out` (the plots of the later chapters read it), and it knows whether it is
+training. The gradients come from PyTorch's autograd, or from `zh.backward`, which has them by hand.
+
+What is left out on purpose: devices, serialisation, hooks, and every option that the book does not
+use. The parts that look like `torch.nn` behave like `torch.nn`, and the tests hold them to it:
+`BatchNorm1d` divides by the biased variance and keeps the unbiased one in its running estimate.
+
+Ideas: embeddings and the tanh layer, Bengio et al. 2003; batch normalisation, Ioffe and Szegedy
+2015; the shape of the classes, Karpathy's lecture notebooks (2022).
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+# ---------------------------------------------------------------------------
+# What every layer can do
+
+
+class Layer:
+    """Something with parameters that turns one tensor into another.
+
+    A subclass writes `forward(x)` and names its parameters in `parameters()`.
+    """
+
+    training = True
+    out: torch.Tensor | None = None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the layer on `x` and keep the result in `.out`."""
+        self.out = self.forward(x)
+        return self.out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's own arithmetic."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(x): write one.")
+
+    def parameters(self) -> list[torch.Tensor]:
+        """The tensors that training may change."""
+        return []
+
+    def train(self, mode: bool = True) -> Layer:
+        """Switch to training (with `mode=False`, to evaluation); returns the layer."""
+        self.training = mode
+        return self
+
+    def eval(self) -> Layer:
+        """Switch to evaluation behaviour; returns the layer."""
+        return self.train(False)
+
+
+def _last(x: torch.Tensor, size: int, who: str) -> None:
+    """Raise unless `x` is floating point and its last axis has `size` entries."""
+    if not x.is_floating_point():
+        raise TypeError(
+            f"{who} got a tensor of {x.dtype}; it needs floating point. "
+            "Indices go through an Embedding first.")
+    if x.ndim == 0 or x.shape[-1] != size:
+        raise ValueError(
+            f"{who} got a tensor of shape {tuple(x.shape)}; its last axis must have {size} "
+            "entries. Check the layer before, or flatten with .view(len(x), -1).")
+
+
+# ---------------------------------------------------------------------------
+# The layers
+
+
+class Linear(Layer):
+    """`x @ weight + bias`: (..., fan_in) -> (..., fan_out).
+
+    `weight` is (fan_in, fan_out), drawn from a normal distribution and divided by the square root
+    of `fan_in`, so that inputs of unit variance give outputs of about unit variance; `bias` starts
+    at zero. (`torch.nn.Linear` stores its weight transposed and starts from a uniform.)
+    """
+
+    def __init__(self, fan_in: int, fan_out: int, *, generator: torch.Generator,
+                 bias: bool = True, dtype: torch.dtype = torch.float32):
+        self.weight = torch.randn(fan_in, fan_out, generator=generator, dtype=dtype)
+        self.weight = (self.weight / fan_in ** 0.5).requires_grad_()
+        self.bias = torch.zeros(fan_out, dtype=dtype, requires_grad=True) if bias else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _last(x, len(self.weight), repr(self))
+        out = x @ self.weight                     # (..., fan_in) @ (fan_in, fan_out)
+        return out if self.bias is None else out + self.bias
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+    def __repr__(self) -> str:
+        fan_in, fan_out = self.weight.shape
+        return f"Linear({fan_in}, {fan_out}{', bias=False' if self.bias is None else ''})"
+
+
+class Embedding(Layer):
+    """A table of vectors, one row a symbol: integers (...) -> vectors (..., dim).
+
+    Picking row `i` is the same as multiplying a one-hot vector by the table, without the zeros.
+    """
+
+    def __init__(self, num: int, dim: int, *, generator: torch.Generator,
+                 dtype: torch.dtype = torch.float32):
+        self.weight = torch.randn(num, dim, generator=generator, dtype=dtype).requires_grad_()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.is_floating_point() or x.dtype == torch.bool:
+            raise TypeError(f"{self!r} got a tensor of {x.dtype}; it needs integers (row numbers).")
+        if x.numel() and (int(x.min()) < 0 or int(x.max()) >= len(self.weight)):
+            raise IndexError(
+                f"{self!r} got row numbers from {int(x.min())} to {int(x.max())}; "
+                f"its rows are 0 to {len(self.weight) - 1}. Check the vocabulary.")
+        return self.weight[x]                     # (...) -> (..., dim)
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.weight]
+
+    def __repr__(self) -> str:
+        return f"Embedding({self.weight.shape[0]}, {self.weight.shape[1]})"
+
+
+class BatchNorm1d(Layer):
+    """Give each of `dim` features zero mean and unit variance over the batch, then scale and shift.
+
+    Input (B, dim) or (B, T, dim): the statistics are taken over every axis but the last.
+    (`torch.nn.BatchNorm1d` wants three-dimensional input as (B, dim, T) instead.)
+
+    In training it divides by the spread of the batch and moves its running estimates a step of
+    `momentum` towards that batch; in evaluation it uses the running estimates and the batch
+    does not matter. As in `torch.nn`, training divides by the biased variance (sum over n) while
+    the running estimate takes the unbiased one (sum over n - 1). `bessel=True` uses the unbiased
+    variance in both places, as Karpathy's lecture does. Ioffe and Szegedy 2015.
+    """
+
+    def __init__(self, dim: int, *, eps: float = 1e-5, momentum: float = 0.1, bessel: bool = False,
+                 dtype: torch.dtype = torch.float32):
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is {momentum}; it must lie between 0 and 1.")
+        self.eps, self.momentum, self.bessel = eps, momentum, bessel
+        self.gain = torch.ones(dim, dtype=dtype, requires_grad=True)
+        self.bias = torch.zeros(dim, dtype=dtype, requires_grad=True)
+        self.running_mean = torch.zeros(dim, dtype=dtype)
+        self.running_var = torch.ones(dim, dtype=dtype)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _last(x, len(self.gain), repr(self))
+        if x.ndim not in (2, 3):
+            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; "
+                             "it takes (batch, features) or (batch, time, features).")
+        if self.training:
+            mean, var = self._batch_statistics(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        normal = (x - mean) / torch.sqrt(var + self.eps)
+        return self.gain * normal + self.bias
+
+    def _batch_statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of this batch, (dim,) each; the running estimates move towards them."""
+        axes = tuple(range(x.ndim - 1))           # (0,) or (0, 1)
+        n = x.numel() // x.shape[-1]
+        if n < 2:
+            raise ValueError(
+                f"{self!r} is training on {n} value a feature, and one value has no spread. "
+                "Use a batch of two or more, or call .eval() first to use the running statistics.")
+        mean = x.mean(axes)
+        var = x.var(axes, unbiased=self.bessel)
+        with torch.no_grad():
+            self.running_mean += self.momentum * (mean - self.running_mean)
+            unbiased = var if self.bessel else var * n / (n - 1)
+            self.running_var += self.momentum * (unbiased - self.running_var)
+        return mean, var
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.gain, self.bias]
+
+    def __repr__(self) -> str:
+        return f"BatchNorm1d({len(self.gain)}{', bessel=True' if self.bessel else ''})"
+
+
+class Tanh(Layer):
+    """tanh of every entry: any shape in, the same shape out."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x)
+
+    def __repr__(self) -> str:
+        return "Tanh()"
+
+
+class Flatten(Layer):
+    """Lay the rows of each example end to end: (B, T, C) -> (B, T * C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(len(x), -1)
+
+    def __repr__(self) -> str:
+        return "Flatten()"
+
+
+class Sequential(Layer):
+    """Layers one after the other; `parameters()`, `train()` and `eval()` reach all of them."""
+
+    def __init__(self, *layers: Layer):
+        for layer in layers:
+            if not callable(layer):
+                raise TypeError(f"Sequential got {layer!r}, which cannot be called. "
+                                "Pass layers: Sequential(Linear(...), Tanh()).")
+        self.layers = list(layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [p for layer in self.layers for p in layer.parameters()]
+
+    def train(self, mode: bool = True) -> Sequential:
+        for layer in self.layers:
+            layer.train(mode)
+        return super().train(mode)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[index]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __repr__(self) -> str:
+        return "Sequential(\n" + "".join(f"  {layer!r},\n" for layer in self.layers) + ")"
