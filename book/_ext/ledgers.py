@@ -1,0 +1,132 @@
+"""Pages that list what the runs of all chapters showed.
+
+`{claims-ledger}` lists every claim with its verdict and where it stands; `{cost-ledger}` what each cell
+cost. A cell that took `EXPENSIVE` seconds or more carries a label with its cost in its own chapter.
+The numbers come from `env.zh_runs`, filled before the first page is read (execution.py).
+"""
+
+from html import escape
+
+from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+
+EXPENSIVE = 2.0  # seconds
+
+
+class ledger(nodes.General, nodes.Element):
+    """Filled when the page is written, since it links to other pages."""
+
+
+class Ledger(SphinxDirective):
+    def run(self):
+        return [ledger(what=self.name)]
+
+
+def claims(env) -> list[dict]:
+    """Every claim of the book, in the order of the chapters: its data, and `docname`."""
+    found = []
+    for docname in _in_order(env):
+        for cell in env.zh_runs[docname]["nb"].cells:
+            for output in cell.get("outputs", []):
+                data = output.get("metadata", {}).get("zh_claim")
+                if data:
+                    found.append({**data, "docname": docname})
+    return found
+
+
+def _in_order(env) -> list[str]:
+    order = [env.config.root_doc, *_toc(env, env.config.root_doc)]
+    return [docname for docname in order if docname in env.zh_runs]
+
+
+def _toc(env, docname) -> list[str]:
+    found = []
+    for child in env.toctree_includes.get(docname, []):
+        found += [child, *_toc(env, child)]
+    return found
+
+
+def cost(seconds: float, megabytes: float) -> tuple[str, str]:
+    """A cost as the reader sees it, in one class, so that a comparison of two builds can leave it out."""
+    return f'<span class="zh-cost">{seconds:.1f} s</span>', f'<span class="zh-cost">{megabytes:.0f} MB</span>'
+
+
+class FillLedgers(SphinxPostTransform):
+    default_priority = 60
+    formats = ("html",)
+
+    def run(self, **kwargs):
+        for node in list(self.document.findall(ledger)):
+            fill = self._claims if node["what"] == "claims-ledger" else self._costs
+            node.replace_self(nodes.raw("", fill(), format="html"))
+
+    def _link(self, docname: str, anchor: str, text: str) -> str:
+        uri = self.app.builder.get_relative_uri(self.env.docname, docname)
+        return f'<a href="{uri}{anchor}">{escape(text)}</a>'
+
+    def _title(self, docname: str) -> str:
+        return self.env.titles[docname].astext()
+
+    def _claims(self) -> str:
+        rows = []
+        for c in claims(self.env):
+            rows.append(
+                f"<tr><td>{self._link(c['docname'], '#claim-' + c['slug'], c['statement'])}</td>"
+                f"<td>{escape(self._title(c['docname']))}</td>"
+                f"<td>{c['badge']}</td></tr>"
+            )
+        return (
+            '<div class="zh-table" tabindex="0" role="group" aria-label="claims"><table><thead><tr>'
+            "<th>Claim</th><th>Chapter</th><th>Verdict</th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table></div>"
+        )
+
+    def _costs(self) -> str:
+        parts = []
+        for docname in _in_order(self.env):
+            run = self.env.zh_runs[docname]
+            total = cost(sum(c["seconds"] for c in run["cells"]), max(c["peak_mb"] for c in run["cells"]))
+            rows = []
+            for number, c in enumerate(run["cells"], 1):
+                seconds, peak = cost(c["seconds"], c["peak_mb"])
+                first = run["nb"].cells[c["cell"]].source.strip().split("\n")[0]
+                rows.append(
+                    f"<tr><td>{number}</td><td><code>{escape(first)}</code></td>"
+                    f"<td>{seconds}</td><td>{peak}</td></tr>"
+                )
+            parts.append(
+                f"<h3>{self._link(docname, '', self._title(docname))}</h3>"
+                f"<p>{len(rows)} cells, {total[0]} in all, peak {total[1]}.</p>"
+                '<details class="zh-fold"><summary>Each cell</summary>'
+                '<div class="zh-fold-body zh-table" tabindex="0" role="group" aria-label="cost of each cell"><table>'
+                "<thead><tr><th>#</th><th>Cell</th><th>Time</th><th>Peak memory</th></tr></thead>"
+                f"<tbody>{''.join(rows)}</tbody></table></div></details>"
+            )
+        return "".join(parts)
+
+
+class LabelCosts(SphinxPostTransform):
+    default_priority = 61
+    formats = ("html",)
+
+    def run(self, **kwargs):
+        run = getattr(self.env, "zh_runs", {}).get(self.env.docname)
+        if not run:
+            return
+        cells = {c["cell"]: c for c in run["cells"] if c["seconds"] >= EXPENSIVE}
+        for node in list(self.document.findall(nodes.container)):
+            if node.get("nb_element") == "cell_code" and node["cell_index"] in cells:
+                c = cells[node["cell_index"]]
+                seconds, peak = cost(c["seconds"], c["peak_mb"])
+                text = f'<p class="zh-cost-label">This cell took {seconds} and {peak} when the book was built.</p>'
+                node.append(nodes.raw("", text, format="html"))
+
+
+def setup(app):
+    app.add_node(ledger)
+    app.add_directive("claims-ledger", Ledger)
+    app.add_directive("cost-ledger", Ledger)
+    app.add_post_transform(FillLedgers)
+    app.add_post_transform(LabelCosts)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

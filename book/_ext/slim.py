@@ -1,0 +1,238 @@
+"""After an HTML build: no third-party request and no dead weight in any page.
+
+The stock theme sends 1.2 MB for a page of text. Here, on the written pages:
+
+* scripts that a page does not use are dropped (FontAwesome's: its icons are a font already; the search
+  tools, except on the search page; thebe), the others are deferred;
+* the colour theme is set before the first paint;
+* the style sheets become one, without the rules whose classes occur nowhere in the site;
+* the icon font keeps the icons in use;
+* faults of the theme that axe and Lighthouse name are mended;
+* what no page refers to any more is deleted.
+
+Running it again changes nothing, so that a build which rewrites one page may follow one that wrote all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from pathlib import Path
+
+import tinycss2
+from fontTools import subset
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
+
+THEME = (
+    "<script>(function(d,s){var m=s('mode')||'auto';d.dataset.mode=m;d.dataset.theme=m==='auto'?"
+    "(matchMedia('(prefers-color-scheme: dark)').matches?'dark':'light'):m})"
+    "(document.documentElement,function(k){try{return localStorage.getItem(k)}catch(e){}})</script>"
+)
+DROP = ("scripts/fontawesome.js", "sphinx-thebe.js", "design-tabs.js")
+SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_highlight.js")
+SHEET = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"]+)"[^>]*>\s*')
+FONTS = ("Main-Regular", "Math-Italic")  # of nearly every formula
+UNUSED = ("*.map", "fontawesome.js*", "sphinx-thebe.*")
+
+
+# -- one page -------------------------------------------------------------------------------------
+
+
+def scripts(html: str, is_search: bool) -> str:
+    """Drop the scripts that the page does not use, defer the rest, set the theme at once."""
+
+    def script(match):
+        tag, source = match[0], match[1].split("?")[0]
+        if source.endswith(DROP) or (not is_search and source.endswith(SEARCH_ONLY)):
+            return ""
+        if is_search or "defer" in tag or "async" in tag:
+            return tag
+        return tag.replace("<script ", "<script defer ", 1)
+
+    html = re.sub(r'<script[^>]*\ssrc="([^"]*)"[^>]*></script>\n?', script, html)
+    html = re.sub(r"<script>const THEBE_JS_URL.*?</script>", "", html, flags=re.S)
+    html = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", html, flags=re.S)
+    html = re.sub(r"<script>kernelName[^<]*</script>", "", html)
+    html = re.sub(r"<script>DOCUMENTATION_OPTIONS\.pagename[^<]*</script>\n?", "", html)
+    html = re.sub(r'<script data-cfasync="false">.*?</script>', lambda m: THEME, html, count=1, flags=re.S)
+    return html
+
+
+def mend(html: str) -> str:
+    """Faults of the theme and of docutils' bibliography."""
+    html = re.sub(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1", html)
+    html = re.sub(
+        r'<(div|dialog) id="pst-primary-sidebar"(?! role)',
+        r'<\1 id="pst-primary-sidebar" role="region" aria-label="Book"',
+        html,
+    )
+    html = re.sub(r' role="doc-(?:biblioentry|backlink)"', "", html)
+    html = html.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    viewports = re.findall(r'<meta name="viewport"[^>]*>\n?', html)
+    for extra in viewports[1:]:
+        html = html[::-1].replace(extra[::-1], "", 1)[::-1]
+    return html
+
+
+# -- the style sheet ------------------------------------------------------------------------------
+
+
+def _selectors(prelude: str) -> list[str]:
+    """Split a selector list at the commas that are not inside brackets."""
+    parts, depth = [""], 0
+    for char in prelude:
+        depth += (char in "([") - (char in ")]")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [p.strip() for p in parts]
+
+
+def purge(css: str, used: set[str]) -> str:
+    """The style sheet without comments and without the selectors whose classes are not in `used`."""
+    optional = re.compile(r":(?:not|is|where|has)\([^()]*\)")
+    classes = re.compile(r"\.(-?[_a-zA-Z][\w-]*)")
+
+    def needed(selector: str) -> bool:
+        return all(c in used for c in classes.findall(optional.sub("", selector).replace("\\", "")))
+
+    def rules(parsed) -> str:
+        out = []
+        for rule in parsed:
+            if rule.type == "qualified-rule":
+                kept = ",".join(filter(needed, _selectors(tinycss2.serialize(rule.prelude))))
+                if kept:
+                    out.append(f"{kept}{{{tinycss2.serialize(rule.content).strip()}}}")
+            elif rule.type == "at-rule":
+                head = f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude).rstrip()}"
+                if rule.content is None:
+                    out.append(head + ";")
+                elif rule.lower_at_keyword in ("media", "supports", "layer", "container"):
+                    body = rules(tinycss2.parse_rule_list(rule.content, True, True))
+                    if body:
+                        out.append(f"{head}{{{body}}}")
+                else:
+                    out.append(f"{head}{{{tinycss2.serialize(rule.content)}}}")
+        return "".join(out)
+
+    return rules(tinycss2.parse_stylesheet(css, True, True))
+
+
+def joined(static: Path, sheets: list[str]) -> str:
+    """The style sheets as one text, with their imports in place and their addresses relative to `static`."""
+    parts = []
+    for sheet in sheets:
+        file, folder = static / sheet, posixpath.dirname(sheet)
+        text = re.sub(
+            r'@import\s+(?:url\()?["\']?([^)"\';]+)["\']?\)?;?',
+            lambda m: (file.parent / m[1]).read_text("utf8"),
+            file.read_text("utf8"),
+        )
+        text = re.sub(
+            r"url\(([\"']?)(?!data:|https?:|#|/)([^)\"']+)\1\)",
+            lambda m: f"url({posixpath.normpath(posixpath.join(folder, m[2]))})",
+            text,
+        )
+        parts.append(text)
+    return "\n".join(parts)
+
+
+def subset_icons(static: Path, css: str) -> None:
+    """Keep the glyphs of the icons that the style sheet still names."""
+    glyphs = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})", css)}
+    glyphs |= {ord(char) for char in css if 0xE000 <= ord(char) <= 0xF8FF}
+    for woff in (static / "vendor" / "fontawesome" / "webfonts").glob("*.woff2"):
+        full = woff.with_suffix(".ttf")
+        if not full.exists():
+            continue
+        options = subset.Options(flavor="woff2", drop_tables=["GSUB", "GPOS"], recalc_timestamp=False)
+        font = subset.load_font(str(full), options)
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=glyphs)
+        subsetter.subset(font)
+        subset.save_font(font, str(woff), options)
+        full.unlink()
+
+
+# -- the site -------------------------------------------------------------------------------------
+
+
+def _bundle(static: Path, texts: dict[Path, str]) -> str | None:
+    """Write the one style sheet that all pages use; return its name (None if no page was written)."""
+    sheets: list[str] = []
+    for html in texts.values():
+        for address in SHEET.findall(html):
+            name = address.split("_static/")[-1].split("?")[0]
+            if not name.startswith("bundle.") and name not in sheets and not name.startswith("sphinx-thebe"):
+                sheets.append(name)
+    if not sheets:
+        return None
+    own = [f.read_text("utf8") for f in [*static.glob("*.js"), *static.glob("labs/*.js"), *static.glob("scripts/*.js")]
+           if "fontawesome" not in f.name]
+    used = set(re.findall(r"[_a-zA-Z][\w-]*", "\n".join([*texts.values(), *own])))
+    css = purge(joined(static, sheets), used)
+    name = f"bundle.{hashlib.sha256(css.encode()).hexdigest()[:10]}.css"
+    for old in static.glob("bundle.*.css"):
+        old.unlink()
+    (static / name).write_text(css, "utf8")
+    subset_icons(static, css)
+    log.info("style sheets: %d kB, of which %d kB are used", len(joined(static, sheets)) // 1000, len(css) // 1000)
+    return name
+
+
+def _link_sheet(html: str, bundle: str) -> str:
+    """One style sheet in place of all; the fonts of the formulas are fetched with it, not after it."""
+    prefix = SHEET.search(html)[1].split("_static/")[0]
+    html = re.sub(r'<link rel="preload"[^>]*>\s*', "", html)
+    head, first, rest = html.partition(SHEET.search(html)[0])
+    links = f'<link rel="stylesheet" href="{prefix}_static/{bundle}">\n'
+    if 'class="katex"' in html:
+        links += "".join(
+            f'<link rel="preload" as="font" type="font/woff2" crossorigin '
+            f'href="{prefix}_static/katex/fonts/KaTeX_{font}.woff2">\n'
+            for font in FONTS
+        )
+    return head + links + SHEET.sub("", rest)
+
+
+def _root_page(app) -> None:
+    """The bare meta refresh at the root becomes a page that a reader and a search engine can use."""
+    root, first = Path(app.outdir) / "index.html", app.config.root_doc + ".html"
+    title = app.config.html_title
+    root.write_text(
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="description" content="{title}: an interactive book.">\n'
+        f'<meta http-equiv="refresh" content="0; url={first}"><link rel="canonical" href="{first}"></head>\n'
+        f'<body><main><h1>{title}</h1><p><a href="{first}">Start reading</a></p></main></body></html>\n',
+        "utf8",
+    )
+
+
+def slim(app, error) -> None:
+    if error or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    static = out / "_static"
+    pages = [p for p in out.rglob("*.html") if "_static" not in p.relative_to(out).parts]
+    texts = {p: p.read_text("utf8") for p in pages}
+    texts = {p: html for p, html in texts.items() if "<body" in html and SHEET.search(html)}
+    bundle = _bundle(static, texts)
+    if bundle:
+        for page, html in texts.items():
+            html = mend(scripts(html, page.name == "search.html"))
+            page.write_text(_link_sheet(html, bundle), "utf8")
+    _root_page(app)
+    for pattern in UNUSED:
+        for file in static.rglob(pattern):
+            file.unlink()
+
+
+def setup(app):
+    # after the theme has rewritten pygments.css
+    app.connect("build-finished", slim, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
