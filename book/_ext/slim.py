@@ -31,11 +31,12 @@ THEME = (
     "(matchMedia('(prefers-color-scheme: dark)').matches?'dark':'light'):m})"
     "(document.documentElement,function(k){try{return localStorage.getItem(k)}catch(e){}})</script>"
 )
-DROP = ("scripts/fontawesome.js", "sphinx-thebe.js", "design-tabs.js")
+DROP = ("scripts/fontawesome.js", "sphinx-thebe.js", "design-tabs.js", "togglebutton.js")
 SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_highlight.js")
 SHEET = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"]+)"[^>]*>\s*')
 FONTS = ("Main-Regular", "Math-Italic")  # of nearly every formula
-UNUSED = ("*.map", "fontawesome.js*", "sphinx-thebe.*")
+UNUSED = ("*.map", "fontawesome.js*", "sphinx-thebe.*", "togglebutton.*", "design-tabs.js", "sphinx-design.*",
+          "mystnb.*.css", "webpack-macros.html", "sbt-webpack-macros.html", "locales/**/*.*")
 
 
 # -- one page -------------------------------------------------------------------------------------
@@ -56,7 +57,10 @@ def scripts(html: str, is_search: bool) -> str:
     html = re.sub(r"<script>const THEBE_JS_URL.*?</script>", "", html, flags=re.S)
     html = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", html, flags=re.S)
     html = re.sub(r"<script>kernelName[^<]*</script>", "", html)
+    html = re.sub(r"<script>(?:let toggle|var togglebutton)[^<]*</script>\n?", "", html)
     html = re.sub(r"<script>DOCUMENTATION_OPTIONS\.pagename[^<]*</script>\n?", "", html)
+    if not is_search:
+        html = re.sub(r"<script>DOCUMENTATION_OPTIONS\.search_as_you_type[^<]*</script>\n?", "", html)
     html = re.sub(r'<script data-cfasync="false">.*?</script>', lambda m: THEME, html, count=1, flags=re.S)
     return html
 
