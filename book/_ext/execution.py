@@ -225,7 +225,12 @@ def run_chapters(app, env, docnames: list[str]) -> None:
 
     def run(job):
         _, path, _, nb, _ = job
-        client = Client(nb, timeout=config.execution_timeout, record_timing=False)
+        client = Client(
+            nb,
+            timeout=config.execution_timeout,
+            record_timing=False,
+            extra_arguments=["--Application.log_level=ERROR"],  # a warning about TCP, once a kernel
+        )
         started = time.perf_counter()
         costs, error = client.run(str(path.parent))
         return job, costs, error, time.perf_counter() - started

@@ -18,6 +18,15 @@ class ledger(nodes.General, nodes.Element):
     """Filled when the page is written, since it links to other pages."""
 
 
+class late(nodes.General, nodes.Element):
+    """HTML that the search index does not see: it holds timings, and two builds give one index."""
+
+
+def visit_late(self, node):
+    self.body.append(node["html"])
+    raise nodes.SkipNode
+
+
 class Ledger(SphinxDirective):
     def run(self):
         return [ledger(what=self.name)]
@@ -58,8 +67,10 @@ class FillLedgers(SphinxPostTransform):
 
     def run(self, **kwargs):
         for node in list(self.document.findall(ledger)):
-            fill = self._claims if node["what"] == "claims-ledger" else self._costs
-            node.replace_self(nodes.raw("", fill(), format="html"))
+            if node["what"] == "claims-ledger":
+                node.replace_self(nodes.raw("", self._claims(), format="html"))
+            else:
+                node.replace_self(late(html=self._costs()))
 
     def _link(self, docname: str, anchor: str, text: str) -> str:
         uri = self.app.builder.get_relative_uri(self.env.docname, docname)
@@ -120,11 +131,12 @@ class LabelCosts(SphinxPostTransform):
                 c = cells[node["cell_index"]]
                 seconds, peak = cost(c["seconds"], c["peak_mb"])
                 text = f'<p class="zh-cost-label">This cell took {seconds} and {peak} when the book was built.</p>'
-                node.append(nodes.raw("", text, format="html"))
+                node.append(late(html=text))
 
 
 def setup(app):
     app.add_node(ledger)
+    app.add_node(late, html=(visit_late, None))
     app.add_directive("claims-ledger", Ledger)
     app.add_directive("cost-ledger", Ledger)
     app.add_post_transform(FillLedgers)

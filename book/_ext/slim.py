@@ -16,6 +16,7 @@ Running it again changes nothing, so that a build which rewrites one page may fo
 from __future__ import annotations
 
 import hashlib
+import logging as python_logging
 import posixpath
 import re
 from pathlib import Path
@@ -25,6 +26,7 @@ from fontTools import subset
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
+python_logging.getLogger("fontTools").setLevel(python_logging.WARNING)  # it lists every glyph
 
 THEME = (
     "<script>(function(d,s){var m=s('mode')||'auto';d.dataset.mode=m;d.dataset.theme=m==='auto'?"
