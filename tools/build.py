@@ -33,7 +33,21 @@ import yaml
 INPUTS = ("_config.yml", "_toc.yml", "requirements.txt", "book", "zh")
 ENVIRONMENT = ("ZH_CORPUS", "GITHUB_REPOSITORY")
 PROGRESS = re.compile(r"^running \d+ chapter|^  \S+: [\d.]+ s$")  # what book/_ext/execution.py says
+COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 NOISE = re.compile(r"Kernel is running over TCP without encryption|^\s*$")
+
+# `jupyter-book`, without the forty lines of its own traceback below each error
+JUPYTER_BOOK = """
+import sys, traceback
+from jupyter_book.cli.main import main
+
+def hook(kind, error, trace):
+    if kind is not RuntimeError:
+        traceback.print_exception(kind, error, trace)
+
+sys.excepthook = hook
+main()
+"""
 
 
 def input_files(source: Path) -> list[Path]:
@@ -106,6 +120,7 @@ def run(command: list[str], log: Path) -> int:
 
         def copy(stream, wanted, terminal):
             for line in stream:
+                line = COLOUR.sub("", line)
                 if not NOISE.search(line):
                     out.write(line)
                     if wanted(line):
@@ -131,9 +146,8 @@ def build(source: Path, out: Path) -> int:
     for old in folder.iterdir():
         if not old.name.startswith("."):  # .jupyter_cache: what the cells computed
             shutil.rmtree(old) if old.is_dir() else old.unlink()
-    start = "from jupyter_book.cli.main import main; main()"
     options = ["--path-output", str(out), "-W", "--keep-going"]
-    code = run([sys.executable, "-c", start, "build", str(source), *options], log)
+    code = run([sys.executable, "-c", JUPYTER_BOOK, "build", str(source), *options], log)
     problems = faults(source, html)
     for problem in problems:
         print(f"book: {problem}", file=sys.stderr)
