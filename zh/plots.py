@@ -99,7 +99,7 @@ def _show_figures() -> None:
         formatters["image/png"].for_type(FigureBase, _shown_png)
 
 
-def _forget(fig: Figure) -> None:
+def forget(fig: Figure) -> None:
     """A figure that is shown as the value of a cell is not shown again by pyplot."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
@@ -107,12 +107,12 @@ def _forget(fig: Figure) -> None:
 
 
 def _shown_svg(fig: Figure) -> str:
-    _forget(fig)
+    forget(fig)
     return raw_svg(fig)
 
 
 def _shown_png(fig: Figure) -> tuple[bytes, dict[str, int]]:
-    _forget(fig)
+    forget(fig)
     out = io.BytesIO()
     fig.savefig(out, format="png", dpi=192)
     width, height = (round(side * 96) for side in fig.get_size_inches())
