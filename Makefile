@@ -45,7 +45,7 @@ archive: book
 	@$(PY) tools/archive.py "$(BUILD)/_build/html" "$(BUILD)/_build/zero-to-hero-book.zip"
 
 lighthouse: book
-	@$(PY) tools/lighthouse.py "$(BUILD)/_build/html" $(PAGES)
+	@$(PY) -m tools.lighthouse "$(BUILD)/_build/html" $(PAGES)
 
 reproducible: $(VENV)/stamp
 	@$(PY) tools/reproducible.py
