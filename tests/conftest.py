@@ -18,7 +18,8 @@ from tools import browser, build, serve
 ROOT = Path(__file__).resolve().parents[1]
 OUT = (ROOT / os.environ.get("BUILD", ".")).resolve()
 PAGES = build.pages(ROOT)
-CHAPTERS = [p for p in PAGES if "{code-cell}" in (ROOT / f"{p}.md").read_text("utf8")]
+TEXTS = {p: ROOT / f"{p}.md" for p in PAGES}
+CHAPTERS = [p for p, f in TEXTS.items() if f.is_file() and "{code-cell}" in f.read_text("utf8")]
 
 
 def pytest_generate_tests(metafunc):
