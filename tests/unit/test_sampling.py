@@ -1,0 +1,206 @@
+"""zh.sampling against closed forms, torch.multinomial in the limit, and properties."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zh.sampling import probabilities, sample, sample_logits
+
+logit = st.floats(-30, 30, allow_nan=False)
+rows = st.lists(logit, min_size=1, max_size=12)
+
+
+def generator(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+# ------------------------------------------------------------------ sample
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frequencies_pass_a_chi_square_test(seed):
+    p = torch.tensor([0.5, 0.2, 0.15, 0.1, 0.04, 0.01], dtype=torch.float64)
+    n = 50_000
+    seen = torch.bincount(sample(p.expand(n, 6), generator(seed)), minlength=6)
+    chi2 = ((seen - n * p).square() / (n * p)).sum().item()
+    assert chi2 < 20.5  # 5 degrees of freedom: 1 in 1,000 is above
+
+
+def test_same_distribution_as_multinomial():
+    p = torch.rand(27, generator=generator(3), dtype=torch.float64)
+    p, n = p / p.sum(), 100_000
+    mine = torch.bincount(sample(p.expand(n, 27), generator()), minlength=27) / n
+    theirs = torch.multinomial(p, n, replacement=True, generator=generator())
+    theirs = torch.bincount(theirs, minlength=27) / n
+    assert (mine - theirs).abs().max() < 5 * math.sqrt(2 * 0.25 / n)
+
+
+def test_the_draw_is_the_inverse_of_the_cumulative_sum():
+    p = torch.tensor([0.1, 0.0, 0.6, 0.3, 0.0])
+    u = torch.rand(1000, 1, generator=generator(), dtype=torch.float64).flatten()
+    drawn = sample(p.expand(1000, 5), generator())
+    for draw, number in zip(drawn.tolist(), u.tolist(), strict=True):
+        assert draw == (0 if number < 0.1 else 2 if number < 0.7 else 3)
+
+
+def test_shapes_and_one_draw_after_another():
+    p = torch.full((3, 4, 5), 0.2)
+    assert sample(p, generator()).shape == (3, 4) and sample(p[0, 0], generator()).shape == ()
+    g, together = generator(), sample(p.flatten(0, 1), generator())
+    assert [int(sample(row, g)) for row in p.flatten(0, 1)] == together.tolist()
+    assert sample([0.0, 1.0], generator()) == 1
+
+
+class Fixed:
+    """torch.rand with a chosen value, for the ends of the interval."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, shape, generator=None, dtype=None):
+        return torch.full(shape, self.value, dtype=dtype)
+
+
+@pytest.mark.parametrize("u", [0.0, 1 - 2**-53])
+@pytest.mark.parametrize("total", [1.0, 1 + 9e-5, 1 - 9e-5])
+def test_zero_probability_is_never_drawn_even_at_the_ends(monkeypatch, u, total):
+    monkeypatch.setattr(torch, "rand", Fixed(u))
+    p = torch.tensor([0, 0.25, 0, 0.75, 0], dtype=torch.float64) * total
+    assert sample(p, None) == (1 if u == 0 else 3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 1000))
+def test_only_positive_probabilities_are_drawn(weights, seed):
+    w = torch.tensor(weights, dtype=torch.float64)
+    if w.sum() < 1e-3:
+        return
+    p = w / w.sum()
+    assert (p[sample(p.expand(40, -1), generator(seed))] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("probs", "message"),
+    [
+        ([0.5, 0.6], "sums to 1.1"),
+        ([3.0, 1.0], "sums to 4"),
+        ([0.0, 0.0], "sums to 0"),
+        ([-0.5, 1.5], "smallest is -0.5"),
+        ([math.nan, 1.0], "finite"),
+        ([math.inf, 0.0], "finite"),
+        ([], "last axis"),
+        (1.0, "last axis"),
+    ],
+)
+def test_not_a_distribution(probs, message):
+    with pytest.raises(ValueError, match=message):
+        sample(probs, generator())
+
+
+def test_the_row_that_is_wrong_is_the_one_reported():
+    with pytest.raises(ValueError, match="sums to 7"):
+        sample([[0.5, 0.5], [3.0, 4.0]], generator())
+
+
+# ------------------------------------------------------------------ probabilities
+
+
+@given(rows, st.floats(0.05, 20))
+def test_temperature_is_softmax_of_the_quotient(logits, temperature):
+    x = torch.tensor(logits, dtype=torch.float64)
+    assert torch.allclose(probabilities(x, temperature), (x / temperature).softmax(-1))
+
+
+def test_temperature_of_one_worked_example():
+    # logits 0 and ln 3: 1/4 and 3/4; at temperature 1/2 the odds are squared: 1/10 and 9/10
+    x = torch.tensor([0.0, math.log(3)], dtype=torch.float64)
+    assert torch.allclose(probabilities(x), torch.tensor([0.25, 0.75], dtype=torch.float64))
+    assert torch.allclose(probabilities(x, 0.5), torch.tensor([0.1, 0.9], dtype=torch.float64))
+
+
+def test_zero_temperature_is_greedy_and_the_limit():
+    x = torch.tensor([[1.0, 3.0, 3.0, -2.0], [-math.inf, -5.0, -9.0, -6.0]])
+    assert probabilities(x, 0).tolist() == [[0, 1, 0, 0], [0, 1, 0, 0]]
+    near = probabilities(x[1], 1e-300)
+    assert torch.equal(near, probabilities(x[1], 0))
+    assert sample_logits(x, generator(), temperature=0).tolist() == [1, 1]
+
+
+@given(rows, st.integers(1, 15))
+def test_top_k_keeps_k_and_their_proportions(logits, k):
+    p = probabilities(logits)
+    kept = probabilities(logits, top_k=k)
+    best = sorted(range(len(logits)), key=lambda i: (-p[i].item(), i))[:k]  # Python's own sort
+    expected = torch.zeros_like(p)
+    expected[best] = p[best] / p[best].sum()
+    assert torch.allclose(kept, expected, atol=1e-12)
+    assert set(kept.nonzero().flatten().tolist()) <= set(best)
+
+
+@given(rows, st.floats(0.01, 1))
+def test_top_p_keeps_the_fewest_that_reach_p(logits, share):
+    p = probabilities(logits)
+    kept = probabilities(logits, top_p=share) > 0
+    mass, least = p[kept].sum().item(), p[kept].min().item()
+    assert kept.any() and mass >= min(share, 1) - 1e-9
+    assert share == 1 or mass - least < share + 1e-9  # without the last one: not reached
+    assert share == 1 or kept.all() or p[~kept].max() <= least + 1e-15
+
+
+def test_top_k_and_top_p_closed_forms():
+    x = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64).log()
+    assert torch.allclose(probabilities(x, top_k=2), torch.tensor([2 / 3, 1 / 3, 0, 0]).double())
+    assert torch.allclose(probabilities(x, top_k=3), torch.tensor([4, 2, 1, 0]).double() / 7)
+    assert torch.allclose(probabilities(x, top_p=0.74), torch.tensor([2, 1, 0, 0]).double() / 3)
+    assert torch.allclose(probabilities(x, top_p=0.8), torch.tensor([4, 2, 1, 0]).double() / 7)
+    # top-k first: 2/3 of what is left reaches 0.6 alone
+    both = probabilities(x, top_k=2, top_p=0.6)
+    assert both.tolist() == [1, 0, 0, 0]
+    assert torch.equal(probabilities(x, top_k=9, top_p=1.0), probabilities(x))
+
+
+@given(st.lists(rows.filter(lambda r: len(r) == 5), min_size=1, max_size=4) | st.just([[0.0] * 5]))
+def test_rows_do_not_meet(batch):
+    x = torch.tensor(batch, dtype=torch.float64)
+    together = probabilities(x, 0.7, top_k=4, top_p=0.9)
+    alone = torch.stack([probabilities(row, 0.7, top_k=4, top_p=0.9) for row in x])
+    assert torch.equal(together, alone)
+    assert torch.allclose(together.sum(-1), torch.ones(len(x), dtype=torch.float64))
+
+
+def test_large_and_ruled_out_logits():
+    assert probabilities([1e6, -1e6]).tolist() == [1, 0]
+    assert probabilities([-math.inf, 2.0, 2.0]).tolist() == [0, 0.5, 0.5]
+    assert probabilities([-math.inf, -1e30]).tolist() == [0, 1]
+    half = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float16)
+    assert probabilities(half).dtype == torch.float64
+    original = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    probabilities(original, top_k=1)
+    assert original.tolist() == [1, 2, 3]  # what came in is left as it was
+
+
+@pytest.mark.parametrize(
+    ("logits", "settings", "message"),
+    [
+        ([0.0, math.nan], {}, "NaN"),
+        ([0.0, math.inf], {}, r"\+inf"),
+        ([[0.0, 0.0], [-math.inf, -math.inf]], {}, "every logit of a row is -inf"),
+        ([0.0], {"temperature": -1}, "not -1"),
+        ([0.0], {"temperature": math.nan}, "not nan"),
+        ([0.0], {"temperature": math.inf}, "not inf"),
+        ([0.0], {"top_k": 0}, "1 or more, or None, not 0"),
+        ([0.0], {"top_k": 1.5}, "whole number"),
+        ([0.0], {"top_k": True}, "whole number"),
+        ([0.0], {"top_p": 0.0}, "above 0"),
+        ([0.0], {"top_p": 1.1}, "at most 1"),
+        ([0.0], {"top_p": math.nan}, "at most 1"),
+        ([], {}, "last axis"),
+        (3.0, {}, "last axis"),
+    ],
+)
+def test_settings_out_of_range(logits, settings, message):
+    with pytest.raises(ValueError, match=message):
+        probabilities(logits, **settings)
