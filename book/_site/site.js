@@ -1,0 +1,271 @@
+/* What a page of the book does (one classic script, deferred; also works from disk). The page reads without it.
+
+   .zh-explore#NAME[data-spec='{"names","values","start"}']   zh.explore
+       form.zh-controls with [data-axis] inputs, .zh-frame, p.zh-live, script.zh-payload {"frames", "order"}
+   .zh-lab#NAME[data-lab]                                       zh.labs: labs/base.js, labs/<lab>.js, labs/labs.css
+       script.zh-state {...}, script.zh-payload, .zh-lab-body
+   .zh-exercise > form.zh-form[data-name][data-kind][data-spec] zh.exercises.render_exercise_form
+   .zh-predict[data-name][data-kind] > form.zh-form             zh.exercises.render_predict
+       covers the .cell_output of the next cell; the prediction stays in this browser (localStorage zh:predict:NAME)
+   [data-zh-forget] (button)                                    forgets all predictions; window.zhForget() too
+   script.zh-payload[data-key][data-src]                        data that a file sets at zhData[key]
+   The address says the state: #NAME?key=value&key=value. */
+(function () {
+  "use strict";
+  const HERE = document.currentScript.src;
+  const all = (selector, root) => [...(root || document).querySelectorAll(selector)];
+  const make = (tag, className, text) => Object.assign(document.createElement(tag), { className, textContent: text || "" });
+
+  // ---------- loading
+  const loads = {};
+  function load(url, tag) {
+    return loads[url] ??= new Promise((done, failed) => {
+      const node = document.createElement(tag);
+      if (tag === "link") { node.rel = "stylesheet"; node.href = url; } else node.src = url;
+      node.onload = done;
+      node.onerror = () => { delete loads[url]; node.remove(); failed(new Error("could not load " + url)); };
+      document.head.append(node);
+    });
+  }
+  const script = (name) => load(new URL(name, HERE).href, "script");
+  const base = () => script("labs/base.js").then(() => window.zhLabs.base);
+  async function payload(root) {
+    const node = root.querySelector("script.zh-payload"), { key, src } = node.dataset;
+    if (!src) return JSON.parse(node.textContent);
+    if (!(window.zhData || {})[key]) await load(new URL(src, document.baseURI).href, "script");
+    return window.zhData[key];
+  }
+
+  // ---------- the address
+  const figures = {}; // id -> what takes the state out of the address
+  let written, timer;
+  function address() {
+    const [id, query] = location.hash.slice(1).split("?");
+    try { return { id: decodeURIComponent(id), values: query === undefined ? null : Object.fromEntries(new URLSearchParams(query)) }; }
+    catch { return { id: "", values: null }; }
+  }
+  function flush() {
+    clearTimeout(timer);
+    if (written) try { history.replaceState(history.state, "", written); } catch { /* too often, or refused */ }
+    written = null;
+  }
+  function write(id, pairs) { // not at every step: browsers limit it
+    written = "#" + id + "?" + new URLSearchParams(pairs);
+    clearTimeout(timer);
+    timer = setTimeout(flush, 200);
+  }
+  function arrive() {
+    written = null;
+    const { id, values } = address(), target = id && document.getElementById(id);
+    if (!target) return;
+    let moved = values !== null;
+    for (let d = target.closest("details:not([open])"); d; d = target.closest("details:not([open])")) d.open = moved = true;
+    for (const p of predictions) if (p.covers(target)) { p.reveal(); moved = true; }
+    if (values && figures[id]) figures[id](values);
+    if (moved) target.scrollIntoView();
+  }
+
+  // ---------- explore
+  function explore(root) {
+    const spec = JSON.parse(root.dataset.spec), box = root.querySelector(".zh-frame"), live = root.querySelector(".zh-live");
+    const controls = spec.names.map((name) => all(`[data-axis="${name}"]`, root)), form = root.querySelector("form");
+    const at = [...spec.start];
+    let data, frames, said = alt(), speak;
+    function alt() { const node = box.querySelector("[aria-label]"); return node ? node.getAttribute("aria-label") : ""; }
+    const fetchFrames = () => data ??= payload(root).then((d) => { frames = d; }, () => {
+      data = null;
+      live.textContent = "The other frames did not load. Move the control again to retry.";
+    });
+    function show() {
+      controls.forEach((nodes, i) => {
+        const text = spec.values[i][at[i]], node = nodes[0];
+        if (node.type === "radio") nodes[at[i]].checked = true;
+        else node.value = at[i];
+        if (node.type === "range") { node.setAttribute("aria-valuetext", text); node.nextElementSibling.value = text; }
+      });
+      if (!frames) return fetchFrames().then(() => frames && show());
+      box.style.minHeight ||= box.offsetHeight + "px";
+      box.innerHTML = frames.frames[frames.order[at.reduce((k, v, i) => k * spec.values[i].length + v, 0)]];
+      clearTimeout(speak);
+      speak = setTimeout(() => { if (alt() !== said) live.textContent = said = alt(); }, 400);
+    }
+    form.addEventListener("input", () => {
+      controls.forEach((nodes, i) => { at[i] = +(nodes.find((n) => n.checked) || nodes[0]).value; });
+      show();
+      write(root.id, spec.names.map((name, i) => [name, spec.values[i][at[i]]]));
+    });
+    for (const event of ["pointerenter", "focusin", "touchstart"]) form.addEventListener(event, fetchFrames, { passive: true });
+    figures[root.id] = (values) => {
+      spec.names.forEach((name, i) => {
+        const found = spec.values[i].findIndex((v) => v === values[name] || (values[name] && +v === +values[name]));
+        at[i] = found < 0 ? spec.start[i] : found;
+      });
+      show();
+    };
+    root.classList.add("zh-ready");
+  }
+
+  // ---------- labs
+  function lab(root) {
+    const values = JSON.parse(root.querySelector(".zh-state").textContent), first = {}, heard = {};
+    let given = {}, started;
+    const text = (v) => typeof v === "string" ? v : JSON.stringify(v);
+    function value(key) { // as the address has it, if it has it and of the type that the lab uses
+      const like = first[key], said = given[key];
+      if (said === undefined || typeof like === "string") return said ?? like;
+      try { const v = JSON.parse(said); return typeof v === typeof like && Array.isArray(v) === Array.isArray(like) ? v : like; }
+      catch { return like; }
+    }
+    const model = {
+      get: (key) => key === "data" ? root.querySelector("script.zh-payload") && (() => payload(root)) : values[key],
+      set(key, v) {
+        if (!(key in first)) { first[key] = v; v = value(key); }
+        if (text(v) === text(values[key])) return;
+        values[key] = v;
+        for (const f of [...(heard["change:" + key] || [])]) f();
+      },
+      save_changes() {
+        write(root.id, Object.keys(values).filter((k) => text(values[k]) !== text(first[k])).map((k) => [k, text(values[k])]));
+      },
+      on(event, f) { (heard[event] ??= []).push(f); },
+      off(event, f) { heard[event] = (heard[event] || []).filter((g) => g !== f); },
+      send() {},
+    };
+    Object.assign(first, values);
+    const start = () => started ??= (async () => {
+      const body = root.querySelector(".zh-lab-body"), name = root.dataset.lab;
+      try {
+        await Promise.all([load(new URL("labs/labs.css", HERE).href, "link"), base().then(() => script(`labs/${name}.js`))]);
+        body.textContent = "";
+        await window.zhLabs[name].render({ model, el: body });
+        root.classList.add("zh-ready");
+      } catch (error) {
+        console.error(error);
+        body.append(make("p", "zh-failed", "This lab did not start: " + error.message));
+        started = null;
+      }
+    })();
+    figures[root.id] = (said) => {
+      given = said;
+      for (const key of Object.keys(first)) model.set(key, value(key));
+      start();
+    };
+    const seen = new IntersectionObserver((entries) => {
+      if (entries.some((e) => e.isIntersecting)) { seen.disconnect(); start(); }
+    }, { rootMargin: "500px" });
+    seen.observe(root);
+  }
+
+  // ---------- forms
+  function reply(form, text, ok) {
+    const line = form.querySelector(".zh-reply");
+    line.className = "zh-reply" + (ok === undefined ? "" : ok ? " zh-ok" : " zh-no");
+    line.textContent = text;
+  }
+  function entered(form) {
+    if (form.dataset.kind !== "choice") return form.querySelector("input").value.trim();
+    const chosen = form.querySelector("input:checked");
+    return chosen ? chosen.value : "";
+  }
+  async function exercise(form) {
+    const { judge, unhide } = await base();
+    const said = judge(unhide(form.dataset.spec, form.dataset.name), entered(form));
+    reply(form, said.text, said.ok);
+  }
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches(".zh-form, .zh-controls")) return;
+    event.preventDefault();
+    if (form.dataset.spec) exercise(form).catch(() => reply(form, "The page could not load what checks answers. Try again."));
+  });
+  document.addEventListener("focusin", (event) => {
+    if (event.target.closest(".zh-form")) base().catch(() => {});
+  });
+
+  // ---------- predictions
+  const memory = {}, PREFIX = "zh:predict:";
+  const store = {
+    get(key) { try { return localStorage.getItem(PREFIX + key) ?? memory[key]; } catch { return memory[key]; } },
+    set(key, v) { memory[key] = v; try { localStorage.setItem(PREFIX + key, v); } catch { /* this page only */ } },
+    drop(key) { delete memory[key]; try { localStorage.removeItem(PREFIX + key); } catch { /* nothing kept */ } },
+  };
+  const predictions = [], covers = new Map(); // output -> predictions that still cover it
+  function predict(root) {
+    const form = root.querySelector("form"), name = root.dataset.name, kind = root.dataset.kind;
+    const output = all(".cell .cell_output").find((o) => root.compareDocumentPosition(o) & Node.DOCUMENT_POSITION_FOLLOWING);
+    if (!output) { root.classList.add("zh-ready"); return; }
+    const note = make("p", "zh-cover", "The result stays covered until you commit to a prediction, or ask for it without one.");
+    const said = make("p", "zh-said"), again = make("button", "zh-again", "Ask me again");
+    again.type = "button";
+    if (!covers.has(output)) covers.set(output, new Set());
+    const covering = covers.get(output);
+    output.before(note, said);
+    function show(text) {
+      covering.delete(name);
+      if (!covering.size) { output.removeAttribute("hidden"); output.style.containIntrinsicHeight = ""; }
+      note.hidden = form.hidden = true;
+      said.hidden = !text;
+      said.textContent = text ? "You predicted: " + text : "";
+      if (text) said.append(" ", again);
+    }
+    function cover() {
+      if (!covering.size) {
+        output.style.containIntrinsicHeight = output.offsetHeight + "px";
+        output.setAttribute("hidden", "until-found");
+      }
+      covering.add(name);
+      note.hidden = form.hidden = false;
+      said.hidden = true;
+    }
+    async function commit() {
+      let text = entered(form);
+      if (!text) return reply(form, "Say what you expect first.");
+      if (kind === "number") {
+        const { parseNumber, REPLIES } = await base().catch(() => ({ parseNumber: Number }));
+        if (Number.isNaN(parseNumber(text))) return reply(form, (REPLIES || {})["not a number"] || "That is not a number.");
+      }
+      if (kind === "choice") text = form.querySelector("input:checked + span").textContent;
+      reply(form, "");
+      store.set(name, text);
+      show(text);
+      (covering.size ? root : output).setAttribute("tabindex", "-1");
+      (covering.size ? root : output).focus();
+    }
+    form.addEventListener("submit", commit);
+    form.querySelector(".zh-decline").addEventListener("click", () => { show(""); output.setAttribute("tabindex", "-1"); output.focus(); });
+    again.addEventListener("click", () => { me.forget(); form.querySelector("input").focus(); });
+    output.addEventListener("beforematch", () => show(""));
+    const me = {
+      covers: (node) => covering.has(name) && output.contains(node),
+      reveal: () => show(""),
+      forget() { store.drop(name); form.reset(); cover(); },
+    };
+    predictions.push(me);
+    const before = store.get(name);
+    before ? show(before) : cover();
+    root.classList.add("zh-ready");
+  }
+  window.zhForget = () => {
+    for (const p of predictions) p.forget();
+    try { for (const key of Object.keys(localStorage)) if (key.startsWith("zh:")) localStorage.removeItem(key); } catch { /* nothing kept */ }
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-zh-forget]");
+    if (button) { window.zhForget(); button.after(Object.assign(make("span", "zh-reply", " Forgotten."), { role: "status" })); }
+  });
+
+  // ---------- paper
+  let undo = [];
+  addEventListener("beforeprint", () => {
+    for (const d of all("details:not([open])")) { d.open = true; undo.push(() => { d.open = false; }); }
+    for (const o of covers.keys()) if (o.hidden) { o.removeAttribute("hidden"); undo.push(() => o.setAttribute("hidden", "until-found")); }
+  });
+  addEventListener("afterprint", () => { for (const f of undo) f(); undo = []; });
+
+  all(".zh-explore").forEach(explore);
+  all(".zh-lab").forEach(lab);
+  all(".zh-predict").forEach(predict);
+  addEventListener("hashchange", arrive);
+  addEventListener("pagehide", flush);
+  arrive();
+})();
