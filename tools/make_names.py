@@ -23,6 +23,25 @@ from pathlib import Path
 FAKER = "40.54.0"  # the version that the committed files were made from
 FOLDER = Path(__file__).resolve().parents[1] / "zh" / "data"
 CODES = string.ascii_letters + string.digits
+PLACES = {  # where each locale is, in words that finish "names as in ..."
+    "az_AZ": "Azerbaijan", "cs_CZ": "the Czech Republic", "da_DK": "Denmark", "de_AT": "Austria",
+    "de_CH": "Switzerland (German)", "de_DE": "Germany", "de_LI": "Liechtenstein",
+    "de_LU": "Luxembourg", "en": "English, a long list", "en_GB": "Great Britain",
+    "en_IE": "Ireland", "en_IN": "India", "en_KE": "Kenya", "en_NG": "Nigeria",
+    "en_NZ": "New Zealand", "en_PK": "Pakistan", "en_TH": "Thailand",
+    "en_US": "the United States", "es_AR": "Argentina", "es_CA": "Catalonia", "es_CL": "Chile",
+    "es_CO": "Colombia", "es_ES": "Spain", "es_MX": "Mexico", "et_EE": "Estonia",
+    "fi_FI": "Finland", "fr_BE": "Belgium (French)", "fr_CA": "Canada (French)",
+    "fr_CH": "Switzerland (French)", "fr_DZ": "Algeria", "fr_FR": "France", "fr_QC": "Quebec",
+    "ga_IE": "Ireland (Irish)", "ha_NG": "Nigeria (Hausa)", "hr_HR": "Croatia",
+    "hu_HU": "Hungary", "id_ID": "Indonesia", "ig_NG": "Nigeria (Igbo)", "is_IS": "Iceland",
+    "it_IT": "Italy", "ja_JP": "Japan", "lt_LT": "Lithuania", "lv_LV": "Latvia",
+    "nl_BE": "Belgium (Dutch)", "nl_NL": "the Netherlands", "no_NO": "Norway",
+    "pl_PL": "Poland", "pt_BR": "Brazil", "pt_PT": "Portugal", "ro_RO": "Romania",
+    "sk_SK": "Slovakia", "sl_SI": "Slovenia", "sv_SE": "Sweden", "sw": "Swahili",
+    "tr_TR": "Turkey", "tw_GH": "Ghana (Twi)", "uz_UZ": "Uzbekistan", "vi_VN": "Vietnam",
+    "yo_NG": "Nigeria (Yoruba)", "zh_CN": "China", "zu_ZA": "South Africa (Zulu)",
+}
 
 
 def given_names(provider, base):
@@ -87,10 +106,11 @@ def build():
         "# Given names, a-z, one a line, with the locales that have it. Where from: names.md.",
         f"# Made by tools/make_names.py from faker {FAKER}; change the script, not this file.",
     ]
-    lines += [f"# {code[locale]} = {locale}" for locale in locales]
+    lines += [f"# {code[locale]} = {locale} = {PLACES[locale]}" for locale in locales]
     lines += [f"{name} {''.join(owners[name])}" for name in sorted(owners)]
     rows = "\n".join(
-        f"| `{locale}` | {total} | {len(names)} |" for locale, (total, names) in table.items()
+        f"| `{locale}` | {PLACES.get(locale, '')} | {total} | {len(names)} |"
+        for locale, (total, names) in table.items()
     )
     licence = Path(faker.__file__).parents[1] / f"faker-{FAKER}.dist-info/licenses/LICENSE.txt"
     about = f"""# Where `names.txt` comes from
@@ -112,8 +132,8 @@ in comments in its source (births registers, statistics offices, name books): `e
 Administration. The sizes below say how much of each locale there was to collect from,
 not how many people bear the names.
 
-| locale | names in faker | kept here |
-|---|---|---|
+| locale | where | names in faker | kept here |
+|---|---|---|---|
 {rows}
 
 A name that several locales share counts once in each.

@@ -58,6 +58,7 @@ def test_every_name_has_a_locale_and_the_counts_agree():
     assert counted == data.locales()
     assert all(data.locales_of(name) for name in words)
     assert data.locales_of("notaname") == ()
+    assert list(data.places()) == list(data.locales()) and data.places()["is_IS"] == "Iceland"
     for locale in ("is_IS", "tr_TR"):
         assert len(data.names(locale=locale)) == counted[locale]
     both = data.names(locale=["is_IS", "tr_TR"])

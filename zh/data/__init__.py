@@ -119,12 +119,17 @@ def text(source=None):
 
 def locales():
     """{locale: how many bundled names it has}, for `names(locale=...)`."""
-    codes, owners = _names_file()
+    codes, _, owners = _names_file()
     counts = {locale: 0 for locale in codes.values()}
     for marks in owners.values():
         for mark in marks:
             counts[codes[mark]] += 1
     return counts
+
+
+def places():
+    """{locale: where it is, in words}: "is_IS" -> "Iceland"."""
+    return dict(_names_file()[1])
 
 
 def locales_of(name):
@@ -133,7 +138,7 @@ def locales_of(name):
     >>> locales_of("fintan")
     ('en_IE', 'ga_IE')
     """
-    codes, owners = _names_file()
+    codes, _, owners = _names_file()
     return tuple(codes[mark] for mark in owners.get(name, ""))
 
 
@@ -365,21 +370,23 @@ def _clean(lines, where):
     return found
 
 
-_read_once = {}
+_read_once = []
 
 
 def _names_file():
-    """The bundled file as ({code: locale}, {name: codes}), read once."""
+    """The bundled file as ({code: locale}, {locale: place}, {name: codes}), read once."""
     if not _read_once:
         lines = resources.files(__name__).joinpath("names.txt").read_text("utf-8").splitlines()
-        head = (line[2:].split(" = ") for line in lines if line.startswith("# ") and " = " in line)
-        _read_once["codes"] = {code: locale for code, locale in head}
-        _read_once["owners"] = dict(line.split(" ") for line in lines if not line.startswith("#"))
-    return _read_once["codes"], _read_once["owners"]
+        head = [line[2:].split(" = ") for line in lines if line.startswith("#") and " = " in line]
+        codes = {code: locale for code, locale, _ in head}
+        places = {locale: place for _, locale, place in head}
+        owners = dict(line.split(" ") for line in lines if not line.startswith("#"))
+        _read_once.extend([codes, places, owners])
+    return _read_once
 
 
 def _bundled(locale):
-    codes, owners = _names_file()
+    codes, _, owners = _names_file()
     if locale is None:
         return list(owners)
     wanted = [locale] if isinstance(locale, str) else list(locale)
