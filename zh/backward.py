@@ -287,11 +287,14 @@ class Comparison:
     maxdiff: float      # largest absolute difference; nan where the shapes differ
     verdict: str        # "exact", "close" or "wrong"
     how: str = ""       # for a wrong one: what kind of wrong
+    relative: float = 0.0  # norm of the difference over norm of the reference; nan as above
 
     def __bool__(self) -> bool:
         return self.verdict != "wrong"
 
     def __str__(self) -> str:
+        if math.isnan(self.maxdiff):
+            return f"{self.name:<15} {self.verdict:<6} {self.how}"
         line = f"{self.name:<15} {self.verdict:<6} max difference {self.maxdiff:.1e}"
         return line + (f"  {self.how}" if self.how else "")
 
@@ -307,15 +310,17 @@ def compare(name: str, mine: torch.Tensor, reference: torch.Tensor, *,
     """
     mine, reference = torch.as_tensor(mine).detach(), torch.as_tensor(reference).detach()
     if mine.shape != reference.shape:
-        found = Comparison(name, math.nan, "wrong", _wrong_shape(mine, reference))
+        found = Comparison(name, math.nan, "wrong", _wrong_shape(mine, reference), math.nan)
     else:
-        maxdiff = (mine - reference).abs().max().item() if mine.numel() else 0.0
+        off = mine - reference
+        maxdiff = off.abs().max().item() if off.numel() else 0.0
+        relative = (off.double().norm() / reference.double().norm()).item() if maxdiff else 0.0
         if maxdiff == 0:
             found = Comparison(name, maxdiff, "exact")
         elif maxdiff <= _tolerance(mine, reference):
-            found = Comparison(name, maxdiff, "close")
+            found = Comparison(name, maxdiff, "close", relative=relative)
         else:
-            found = Comparison(name, maxdiff, "wrong", _how_wrong(mine, reference))
+            found = Comparison(name, maxdiff, "wrong", _how_wrong(mine, reference), relative)
     if show:
         print(found)
     return found
@@ -332,15 +337,13 @@ def _wrong_shape(mine: torch.Tensor, reference: torch.Tensor) -> str:
     how = f"shape is {got}, should be {want}"
     if got == want[::-1]:
         return how + ": transposed"
+    if mine.squeeze().shape == reference.squeeze().shape:
+        return how + ": an axis of size 1 too many or too few (keepdim)"
     try:
         unbroadcast(mine, want)
     except ValueError:
-        pass
-    else:
-        return how + ": broadcast in forward, so sum in backward"
-    if mine.numel() == reference.numel():
-        return how + ": same numbers, other shape (keepdim?)"
-    return how
+        return how
+    return how + ": broadcast in forward, so sum in backward"
 
 
 def _how_wrong(mine: torch.Tensor, reference: torch.Tensor) -> str:
@@ -351,18 +354,18 @@ def _how_wrong(mine: torch.Tensor, reference: torch.Tensor) -> str:
     def same(a: torch.Tensor, b: torch.Tensor) -> bool:
         return bool((a - b).abs().max() <= near)
 
+    if reference.abs().max() <= near:
+        return "should be zero, up to rounding"
     if not mine.any():
         return "all zeros"
     if same(mine, -reference):
         return "wrong sign"
     if mine.ndim == 2 and mine.shape[0] == mine.shape[1] and same(mine.T, reference):
         return "transposed"
-    norm = (reference * reference).sum()
-    if norm > 0:
-        factor = ((mine * reference).sum() / norm).item()
-        if factor and same(mine / factor, reference):
-            return f"off by a factor of {factor:.4g}"
-    off = (mine - reference).abs() > near
-    if off.any() and not off.all():
-        return f"{int(off.sum())} of {off.numel()} entries are off"
-    return ""
+    factor = ((mine * reference).sum() / (reference * reference).sum()).item()
+    if factor and same(mine / factor, reference):
+        inverse = 1 / factor
+        small = abs(factor) < 1 and abs(inverse - round(inverse)) < 1e-4 * abs(inverse)
+        return f"off by a factor of {f'1/{round(inverse)}' if small else f'{factor:.3g}'}"
+    off = int(((mine - reference).abs() > near).sum())
+    return f"{off} of {mine.numel()} entries are off"

@@ -274,7 +274,8 @@ REF = normal(3, 3, seed=5)
     (REF * (1 + 1e-15), REF, "close", ""),
     (-REF, REF, "wrong", "wrong sign"),
     (2 * REF, REF, "wrong", "factor of 2"),
-    (REF / 32, REF, "wrong", "factor of 0.03125"),
+    (REF * 31 / 32, REF, "wrong", "factor of 0.969"),
+    (REF / 32, REF, "wrong", "factor of 1/32"),
     (REF.T, REF, "wrong", "transposed"),
     (REF[:2].T, REF[:2], "wrong", "transposed"),
     (REF, REF.sum(0), "wrong", "sum in backward"),
@@ -284,6 +285,8 @@ REF = normal(3, 3, seed=5)
     (0 * REF, REF, "wrong", "all zeros"),
     (REF / 0, REF, "wrong", "not finite"),
     (REF * torch.tensor([1, 1, 3]), REF, "wrong", "3 of 9 entries"),
+    (REF + 1, REF, "wrong", "9 of 9 entries"),
+    (REF, 1e-18 * REF, "wrong", "should be zero"),
     (REF.float(), REF, "close", ""),
 ])
 def test_compare_says_how(mine, reference, verdict, how, capsys):
@@ -304,6 +307,11 @@ def test_compare_of_two_noises_around_zero_is_close():
     """The true gradient of b1 is zero: both sides hold nothing but rounding."""
     noise = 1e-9 * torch.randn(64, generator=gen(1))
     assert bw.compare("b1", noise, -noise, show=False).verdict == "close"
+
+
+def test_compare_gives_the_relative_error():
+    found = bw.compare("x", 1.01 * REF, REF, show=False)
+    assert found.relative == pytest.approx(0.01)
 
 
 def test_compare_with_another_shape_has_no_difference():

@@ -1,0 +1,241 @@
+import { data, el, svg, button, field, state, keys, announcer, guess, show, color } from "./base.js";
+
+/* The tensor stepper: the 26 tensors of a network with batch normalisation, one backward step at a
+   time. Guess the gradient's rule, then see the numbers of the executed run. */
+
+// Where each tensor stands: column, row. A name with a mark repeats the end of the band above.
+const PLACES = {
+  C: [0, 0], emb: [1, 0], embcat: [2, 0], hprebn: [4.1, 0], W1: [2.6, 1], b1: [3.7, 1],
+  "hprebn'": [0, 2.2], bnmeani: [0.55, 3.2], bndiff: [1.3, 2.2], bndiff2: [1.9, 3.2], bnvar: [2.95, 3.2],
+  bnvar_inv: [4, 3.2], bnraw: [4.4, 2.2], hpreact: [5.9, 2.2], bngain: [5.05, 3.2], bnbias: [6.1, 3.2],
+  "hpreact'": [0, 4.4], h: [1.1, 4.4], logits: [3.1, 4.4], W2: [1.7, 5.4], b2: [2.8, 5.4],
+  "logits'": [0, 6.6], logit_maxes: [0.55, 7.6], norm_logits: [1.3, 6.6], counts: [2.5, 6.6],
+  counts_sum: [2.9, 7.6], counts_sum_inv: [4.1, 7.6], probs: [4.4, 6.6], logprobs: [5.4, 6.6], loss: [6.4, 6.6],
+};
+const PARAMETERS = ["C", "W1", "b1", "bngain", "bnbias", "W2", "b2"];
+const WIDE = 92, HIGH = 44, PITCH = 99, LINE = 58;
+const BANDS = [["hidden layer", 0], ["batch normalisation", 2.2], ["output layer", 4.4], ["cross-entropy", 6.6]];
+
+const bare = (name) => name.replace("'", "");
+const size = (shape) => shape.length ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "()";
+const plural = (axis) => `${axis.length > 1 ? "axes" : "axis"} ${axis.join(" and ")}`;
+
+/** What a forward line does to the axes of a tensor, and what the backward pass makes of it. */
+function axes(step, use) {
+  const from = `${step.name} ${size(step.shape)}`, to = `${use.out} ${size(use.shape)}`;
+  if (use.axes === "stretched") {
+    return [`${from} is stretched along ${plural(use.axis)} to meet ${to}.`, `stretch ${plural(use.axis)}`, `sum over ${plural(use.axis)}`];
+  }
+  if (use.axes === "reduced" && use.out === "loss") {
+    return [`n of the entries of ${from} are picked and averaged: one number.`, "pick and average", "put back in its place"];
+  }
+  if (use.axes === "reduced" && /max\(/.test(use.line)) {
+    return [`${from} is reduced over ${plural(use.axis)} to ${to}: one entry a row wins.`, "keep the largest", "to the winner alone"];
+  }
+  if (use.axes === "reduced") {
+    return [`${from} is summed over ${plural(use.axis)} to ${to}.`, `sum over ${plural(use.axis)}`, `copy along ${plural(use.axis)}`];
+  }
+  if (use.axes === "product") return [`A matrix product: ${from} on the way to ${to}. The shapes decide.`];
+  if (use.axes === "moved") return [`The numbers of ${from} move to ${to}; none is changed.`];
+  return [`Same shape, ${size(use.shape)}: entry by entry.`];
+}
+
+/** Two boxes, and the arrows of the forward and the backward pass between them. */
+function sketch(step, use, there, back) {
+  const box = (x, name, shape) => svg("g", null,
+    svg("rect", { x, y: 26, width: 104, height: 40, rx: 4, fill: "none", stroke: "currentColor" }),
+    svg("text", { x: x + 52, y: 43, "text-anchor": "middle", "font-size": 12 }, name),
+    svg("text", { x: x + 52, y: 59, "text-anchor": "middle", "font-size": 12 }, size(shape)));
+  const arrow = (y, from, to, stroke) => svg("g", { stroke, fill: "none", "stroke-width": 2 },
+    svg("path", { d: `M${from} ${y}H${to}M${to + Math.sign(from - to) * 7} ${y - 5}L${to} ${y}l${Math.sign(from - to) * 7} 5` }));
+  return svg("svg", { viewBox: "0 0 360 92", width: 360, height: 92, role: "img",
+    "aria-label": `Forward from ${step.name} to ${use.out}: ${there}. Backward: ${back}.` },
+  box(1, step.name, step.shape), box(255, use.out, use.shape),
+  arrow(38, 112, 248, color.blue), arrow(56, 248, 112, color.orange),
+  svg("text", { x: 180, y: 26, "text-anchor": "middle", "font-size": 12 }, there),
+  svg("text", { x: 180, y: 78, "text-anchor": "middle", "font-size": 12 }, back));
+}
+
+/** The graph; returns the element and a function that shows where the reader is. */
+function graph(steps, loss, go) {
+  const index = Object.fromEntries(steps.map((s, i) => [s.name, i]));
+  const uses = Object.fromEntries(steps.map((s) => [s.name, s.uses.map((u) => u.out)]));
+  const at = (name) => [6 + PLACES[name][0] * PITCH, 22 + PLACES[name][1] * LINE];
+  const band = (name) => Math.floor(PLACES[name][1] / 2.2 + 0.01);
+  const edges = [], nodes = {};
+  for (const s of steps) {
+    for (const out of uses[s.name]) {
+      const ghost = s.name + "'" in PLACES && band(s.name) !== band(out) ? s.name + "'" : s.name;
+      const [x1, y1] = at(ghost), [x2, y2] = at(out);
+      const level = Math.abs(y1 - y2) < 2;
+      const d = level ? [x1 + WIDE, y1 + HIGH / 2, x2, y2 + HIGH / 2]
+        : [x1 + WIDE * (x2 > x1 + WIDE ? 0.85 : 0.5), y1 + (y2 > y1 ? HIGH : 0), x2 + WIDE * (x2 > x1 + WIDE ? 0.15 : 0.5), y2 + (y2 > y1 ? 0 : HIGH)];
+      const path = level && s.name === "bndiff" || level && s.name === "counts"
+        ? `M${d[0]} ${d[1]}H${d[2]}` : `M${d[0]} ${d[1]}L${d[2]} ${d[3]}`;
+      edges.push([s.name, out, svg("path", { d: path, fill: "none", stroke: "currentColor" })]);
+    }
+  }
+  const draw = (name) => {
+    const [x, y] = at(name), real = bare(name), step = steps[index[real]], ghost = name !== real;
+    const box = svg("rect", { x, y, width: WIDE, height: HIGH, rx: PARAMETERS.includes(real) ? 20 : 4,
+      stroke: "currentColor", "stroke-dasharray": ghost ? "4 3" : null });
+    const g = svg("g", step ? { role: "button", tabindex: -1, style: "cursor:pointer", onclick: () => go(real) } : null,
+      box, svg("text", { x: x + WIDE / 2, y: y + 18, "text-anchor": "middle", "font-size": 12 }, real),
+      svg("text", { x: x + WIDE / 2, y: y + 34, "text-anchor": "middle", "font-size": 11 }, step ? size(step.shape) : show(loss)));
+    if (step) g.setAttribute("aria-label", `${real} ${size(step.shape)}`);
+    (nodes[real] ??= []).push([g, box]);
+    return g;
+  };
+  const boxes = Object.keys(PLACES).map(draw);
+  const wide = 6 + 6.4 * PITCH + WIDE + 10, high = 22 + 7.6 * LINE + HIGH + 6;
+  const picture = svg("svg", { viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, style: `min-width:${wide * 0.92}px`,
+    role: "group", "aria-label": "The network as a graph, forward from left to right, one band after the other" },
+  BANDS.map(([name, y]) => svg("text", { x: 6, y: 14 + y * LINE, "font-size": 12, "font-weight": 600 }, name)),
+  edges.map((e) => e[2]), boxes);
+  const box = el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "Graph of the 26 tensors" }, picture);
+  return [box, (name) => {
+    const now = index[name];
+    for (const s of steps) {
+      const i = index[s.name];
+      for (const [g, rect] of nodes[s.name]) {
+        rect.setAttribute("fill", i < now ? "color-mix(in srgb, var(--zh-green) 28%, var(--zh-paper))" : color.paper);
+        rect.setAttribute("stroke", i === now ? color.orange : "currentColor");
+        rect.setAttribute("stroke-width", i === now ? 3 : 1);
+        if (i === now) g.setAttribute("aria-current", "step"); else g.removeAttribute("aria-current");
+      }
+    }
+    for (const [, rect] of nodes.loss) rect.setAttribute("fill", "color-mix(in srgb, var(--zh-green) 28%, var(--zh-paper))");
+    for (const [from, , path] of edges) {
+      path.setAttribute("stroke", from === name ? color.orange : "currentColor");
+      path.setAttribute("stroke-width", from === name ? 3 : 1);
+      path.setAttribute("opacity", from === name ? 1 : 0.55);
+    }
+    const [x] = at(name), seen = picture.getBoundingClientRect().width / wide || 1;
+    box.scrollLeft = Math.max(0, (x + WIDE / 2) * seen - box.clientWidth / 2);
+  }];
+}
+
+/** A corner of a matrix, shaded by size. */
+function corner(title, rows, shape) {
+  const top = Math.max(...rows.flat().map(Math.abs), 1e-30);
+  const shade = (v) => `background:color-mix(in srgb, ${v < 0 ? color.orange : color.blue} ${Math.round(40 * Math.sqrt(Math.abs(v) / top))}%, transparent)`;
+  return el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": `Numbers of ${title}` },
+    el("table", { style: "font-size:.85em" },
+      el("caption", { style: "text-align:left;caption-side:top" }, `${title} ${size(shape)}, the first entries`),
+      el("tbody", null, rows.map((row) => el("tr", null, row.map((v) => el("td", { style: shade(v) }, show(v, 3))))))));
+}
+
+/** A whole gradient as a picture: one letter an entry, A-Z above zero, a-z below. */
+function picture(root, name, [rows, columns, text], largest) {
+  const cell = Math.max(3, Math.min(14, Math.floor(330 / columns)));
+  const canvas = el("canvas", { width: columns * cell, height: rows * cell, role: "img",
+    style: "max-width:100%;border:1px solid var(--zh-line)",
+    "aria-label": `Picture of d${name}: ${rows} by ${columns} entries, the largest ${show(largest, 3)} in size.` });
+  const paint = canvas.getContext("2d"), css = getComputedStyle(root);
+  const hue = { up: css.getPropertyValue("--zh-blue"), down: css.getPropertyValue("--zh-orange") };
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i), up = c >= 65 && c <= 90;
+    if (c === 48) continue;
+    paint.fillStyle = up ? hue.up : hue.down;
+    paint.globalAlpha = (c - (up ? 64 : 96)) / 26;
+    paint.fillRect((i % columns) * cell, Math.floor(i / columns) * cell, cell, cell);
+  }
+  return el("figure", { style: "margin:.5rem 0" }, canvas,
+    el("figcaption", { style: "font-size:.85em" },
+      `All of d${name}: blue above zero, orange below, stronger for larger (by the square root). The largest is ${show(largest, 3)} in size.`));
+}
+
+export default {
+  render({ model, el: root }) {
+    let stopped = false, off = () => {};
+    const s = state(model, { at: "logprobs", shown: false });
+    const body = el("div");
+    root.append(body);
+    const say = announcer(root);
+    data(model).then((all) => {
+      if (stopped || !all) return;
+      const { steps } = all, names = steps.map((step) => step.name);
+      const go = (name) => s.set({ at: name, shown: false });
+      const move = (by) => { const i = here() + by; if (i >= 0 && i < names.length) go(names[i]); };
+      const here = () => Math.max(0, names.indexOf(s.get("at")));
+      const [network, mark] = graph(steps, all.loss, go);
+      const pick = el("select", { onchange: () => go(pick.value) },
+        names.map((name, i) => el("option", { value: name }, `${i + 1}. d${name}`)));
+      const before = button("Previous", () => move(-1)), after = button("Next", () => move(1));
+      const panel = el("div");
+      body.append(network, el("div", { class: "zh-row" }, before, after, field("Gradient", pick)), panel);
+
+      const shown = () => {
+        const step = steps[here()];
+        return [
+          el("p", { class: "zh-rule" }, el("strong", null, "Rule: "), el("code", null, `d${step.name} = ${step.choices[step.right]}`)),
+          el("p", null, step.why),
+          el("p", { class: "zh-compare" }, `Against autograd: ${step.verdict}, max difference ${show(step.maxdiff, 2)}.`),
+          picture(root, step.name, step.picture, step.largest),
+          corner(`d${step.name}`, step.grad, step.shape),
+          corner(step.name, step.value, step.shape),
+        ];
+      };
+
+      const question = (step) => {
+        const reply = el("p", { role: "status", style: "min-height:1.6em;margin:.4rem 0" });
+        const answer = (ok, text) => { reply.className = ok ? "zh-ok" : "zh-no"; reply.textContent = text; };
+        const id = `zh-${model.get("title")}-${step.name}`;
+        const radios = step.choices.map((text, i) => el("label", { style: "display:flex;gap:.5rem;align-items:center;min-height:44px" },
+          el("input", { type: "radio", name: id, value: i, style: "flex:none" }), el("code", null, text)));
+        const check = () => {
+          const chosen = radios.findIndex((label) => label.firstChild.checked);
+          if (chosen < 0) answer(false, "Choose one of the rules first.");
+          else if (chosen === step.right) { s.set({ shown: true }); say(`Right: d${step.name} = ${step.choices[chosen]}.`); }
+          else answer(false, `Not this one. Tried on the run: ${step.how[chosen]}.`);
+        };
+        const parts = [el("fieldset", { style: "border:0;padding:0;margin:.5rem 0;min-width:0" },
+          el("legend", null, "Your guess: ", el("code", null, `d${step.name}`), " is"), radios),
+        el("div", { class: "zh-row" }, button("Check", check), button("Show it", () => s.set({ shown: true }))), reply];
+        if (step.number) {
+          const { at, right, given } = step.number, where = `[${at.join(", ")}]`;
+          const box = el("input", { type: "text", inputmode: "text", autocomplete: "off", size: 12, "aria-label": `d${step.name}${where}` });
+          const told = el("p", { role: "status", style: "min-height:1.6em;margin:.4rem 0" });
+          const judge = () => { const r = guess(box.value, right, 0.01); told.className = r.ok ? "zh-ok" : "zh-no"; told.textContent = r.text; };
+          parts.push(el("form", { onsubmit: (e) => { e.preventDefault(); judge(); } },
+            el("p", { style: "margin:.4rem 0" }, "Or one number, by hand", given.length ? `: there ${given.map(([x, v]) => `${x} is ${show(v, 5)}`).join(", ")}` : "",
+              `${step.name === "bndiff2" || step.name === "hprebn" || step.name === "logprobs" ? `${given.length ? ", " : ": "}n is ${all.n}` : ""}.`),
+            el("div", { class: "zh-row" }, el("code", null, `d${step.name}${where} =`), box, el("button", { type: "submit" }, "Check the number")), told));
+        }
+        return parts;
+      };
+
+      const update = () => {
+        const i = here(), step = steps[i];
+        let n = i, group = 0;
+        while (n >= all.groups[group][1]) n -= all.groups[group++][1];
+        pick.value = step.name;
+        before.disabled = i === 0;
+        after.disabled = i === names.length - 1;
+        mark(step.name);
+        panel.replaceChildren(
+          el("p", { class: "zh-where", style: "margin:.8rem 0 .3rem" }, el("strong", null, `d${step.name}`),
+            `: step ${i + 1} of ${names.length}, ${all.groups[group][0]}. Shape ${size(step.shape)}, as ${step.name} has.`),
+          ...step.uses.map((use) => {
+            const [words, there, back] = axes(step, use);
+            return el("div", null,
+              el("p", { style: "margin:.3rem 0" }, "Forward: ", el("code", null, use.line), el("br"), words),
+              there ? el("div", { class: "zh-scroll" }, sketch(step, use, there, back)) : null);
+          }),
+          step.uses.length > 1 ? el("p", { style: "margin:.3rem 0" }, "Two uses: two gradients arrive, and they add up.") : "",
+          ...(s.get("shown") ? shown() : question(step)));
+      };
+      let last = "";
+      s.on(({ at, shown: open }) => {
+        update();
+        const now = `${at}${open}`;
+        if (now !== last && !(open && last === `${at}false`)) say(`Step ${here() + 1} of ${names.length}: d${names[here()]}.`);
+        last = now;
+      });
+      off = keys(root, { ArrowRight: () => move(1), ArrowLeft: () => move(-1) });
+      last = `${s.get("at")}${s.get("shown")}`;
+      update();
+    });
+    return () => { stopped = true; off(); s.off(); root.replaceChildren(); };
+  },
+};
