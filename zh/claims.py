@@ -1,8 +1,8 @@
 """``claim(slug, statement, evidence, says)``: a statement, its measurements, a computed verdict.
 
-The verdict is what the measurements say: all conditions held, some, or none. The text around a claim
-says which verdict it expects; if the measurements say another, the build stops, because then the
-text is wrong.
+The verdict is what the measurements say: all conditions held, some, or none. The text around a
+claim says which verdict it expects; if the measurements say another, the build stops, because then
+the text is wrong.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Claim:
         return (
             f'<div class="zh-claim zh-claim-{state}" id="claim-{self.slug}" role="group" '
             f'aria-label="Claim"><p class="zh-claim-statement">{self.badge()} {words}</p>'
-            '<div class="zh-table" tabindex="0" role="group" aria-label="The evidence"><table><thead>'
-            '<tr><th scope="col">Measured</th><th scope="col">Result</th>'
+            '<div class="zh-table" tabindex="0" role="group" aria-label="The evidence"><table>'
+            '<thead><tr><th scope="col">Measured</th><th scope="col">Result</th>'
             f'<th scope="col">Held</th></tr></thead><tbody>{rows}</tbody></table></div></div>'
         )
 
@@ -142,24 +142,26 @@ def claim(slug: str, statement: str, evidence: Sequence[tuple[str, Any, bool]], 
 def _truth(where: str, held: Any) -> bool:
     """A bool, a numpy bool or a boolean tensor with one element; nothing else is a verdict."""
     kind = str(getattr(held, "dtype", type(held).__name__)).removeprefix("torch.")
-    size = held.numel() if hasattr(held, "numel") else getattr(held, "size", 1)
-    if kind != "bool" or size != 1:
+    if kind != "bool" or _size(held) != 1:
         raise TypeError(
             f"{where}: whether it held must be one True or False (a comparison), not {held!r}"
         )
     return bool(held)
 
 
+def _size(value: Any) -> int:
+    return value.numel() if hasattr(value, "numel") else getattr(value, "size", 1)
+
+
 def _shown(value: Any) -> str:
     """A measured value for the reader: four significant digits."""
-    if hasattr(value, "item") and (
-        value.numel() if hasattr(value, "numel") else getattr(value, "size", 1)
-    ) == 1:
+    if hasattr(value, "item") and _size(value) == 1:
         value = value.item()
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, numbers.Integral):
-        return f"{value:,}".replace(",", "\u202f").replace("-", "−")
+        text = f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return text.replace(",", "\u202f").replace("-", "−")
     if isinstance(value, numbers.Real):
         return f"{value:.4g}".replace("-", "−")
     if isinstance(value, tuple | list):

@@ -1,4 +1,5 @@
 """The exercises of the chapter on tensors. Reference answers come from PyTorch's autograd."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -43,13 +44,18 @@ def _layernorm(dout, x, gain, eps):
 
     def forward(x, gain, bias):
         return torch.nn.functional.layer_norm(x, gain.shape, gain, bias, eps)
+
     return _autograd(forward, dout, x, gain, bias)
 
 
 def _layernorm_inputs():
     for seed, (n, h) in enumerate([(1, 3), (4, 2), (6, 10)]):
-        yield (_normal(n, h, seed=seed), _normal(n, h, seed=seed + 9),
-               1 + 0.3 * _normal(h, seed=seed + 20), 1e-5)
+        yield (
+            _normal(n, h, seed=seed),
+            _normal(n, h, seed=seed + 9),
+            1 + 0.3 * _normal(h, seed=seed + 20),
+            1e-5,
+        )
 
 
 DEEP = ("C", "W1", "b1", "W2", "b2", "W3", "b3")
@@ -70,29 +76,50 @@ def _deep(p, X, Y):
 def _deep_inputs():
     for seed, (n, context, hidden) in enumerate([(4, 2, 3), (8, 3, 5)]):
         generator = torch.Generator().manual_seed(seed)
-        shapes = [(7, 2), (2 * context, hidden), (hidden,), (hidden, hidden), (hidden,),
-                  (hidden, 7), (7,)]
-        p = SimpleNamespace(**{name: 0.5 * _normal(*shape, seed=10 * seed + i)
-                               for i, (name, shape) in enumerate(zip(DEEP, shapes, strict=True))})
-        yield (p, torch.randint(0, 7, (n, context), generator=generator),
-               torch.randint(0, 7, (n,), generator=generator))
+        shapes = [
+            (7, 2),
+            (2 * context, hidden),
+            (hidden,),
+            (hidden, hidden),
+            (hidden,),
+            (hidden, 7),
+            (7,),
+        ]
+        p = SimpleNamespace(
+            **{
+                name: 0.5 * _normal(*shape, seed=10 * seed + i)
+                for i, (name, shape) in enumerate(zip(DEEP, shapes, strict=True))
+            }
+        )
+        yield (
+            p,
+            torch.randint(0, 7, (n, context), generator=generator),
+            torch.randint(0, 7, (n,), generator=generator),
+        )
 
 
 EXERCISES = [
     Exercise(
-        "matmul-shapes", "The input of a product", minutes=2, kind="choice",
+        "matmul-shapes",
+        "The input of a product",
+        minutes=2,
+        kind="choice",
         choices=["dout @ w.T", "w.T @ dout", "dout.T @ w", "x.T @ dout"],
         answer="dout @ w.T",
         why={
             "w.T @ dout": "(200, 30) times (32, 200): the inner sizes 30 and 32 do not meet.",
             "dout.T @ w": "(200, 32) times (30, 200): the inner sizes 32 and 30 do not meet.",
             "x.T @ dout": "(30, 32) times (32, 200) gives (30, 200): that is the shape of w. "
-                          "This is the other gradient.",
+            "This is the other gradient.",
         },
         because="(32, 200) times (200, 30) gives (32, 30), the shape of x.",
     ),
     Exercise(
-        "broadcast-count", "How often is it used?", minutes=3, kind="number", answer=12,
+        "broadcast-count",
+        "How often is it used?",
+        minutes=3,
+        kind="number",
+        answer=12,
         mistakes=[
             (24, "That is the number of entries of the output; one entry of b meets half of them."),
             (4, "You counted the axis in front. The last axis of b was stretched too."),
@@ -103,9 +130,16 @@ EXERCISES = [
         because="The output is (4, 2, 3), and b has one number for each place on its middle axis.",
     ),
     Exercise(
-        "embedding-rows", "A letter used three times", minutes=3, kind="number", answer=3,
+        "embedding-rows",
+        "A letter used three times",
+        minutes=3,
+        kind="number",
+        answer=3,
         mistakes=[
-            (1, "That is one use. An index that stands several times collects a gradient each time."),
+            (
+                1,
+                "That is one use. An index that stands several times collects a gradient each time.",
+            ),
             (2, "That is the first context alone; the second one has a 0 too."),
             (6, "That is all six places; only those with a 0 reach row 0."),
             (9, "Look at one column: dC[0, 0] gets one number from each use."),
@@ -113,33 +147,59 @@ EXERCISES = [
         because="Row 0 was picked three times, so three ones are added.",
     ),
     Exercise(
-        "batchnorm-pair", "A batch of two", minutes=10, kind="number", answer=0, absolute=1e-9,
+        "batchnorm-pair",
+        "A batch of two",
+        minutes=10,
+        kind="number",
+        answer=0,
+        absolute=1e-9,
         mistakes=[
             (0.5, "That is the direct path. The mean and the variance have moved too."),
-            (0.25, "One of the two further paths is missing: the one through the mean, or the one "
-                   "through the variance."),
+            (
+                0.25,
+                "One of the two further paths is missing: the one through the mean, or the one "
+                "through the variance.",
+            ),
             (-0.25, "That is the gradient of the second x without its path through the variance."),
         ],
         because="Two different numbers always come out as -1 and 1, so moving one changes nothing.",
     ),
     Exercise(
-        "division-backward", "Division with broadcasting", minutes=10, kind="function",
-        answer=_division, inputs=lambda: list(_division_inputs()),
+        "division-backward",
+        "Division with broadcasting",
+        minutes=10,
+        kind="function",
+        answer=_division,
+        inputs=lambda: list(_division_inputs()),
         because="Right for equal shapes, for stretched axes, and for a single number.",
     ),
     Exercise(
-        "softmax-backward", "Softmax without its Jacobian", minutes=15, kind="function",
-        answer=_softmax, inputs=lambda: list(_softmax_inputs()),
+        "softmax-backward",
+        "Softmax without its Jacobian",
+        minutes=15,
+        kind="function",
+        answer=_softmax,
+        inputs=lambda: list(_softmax_inputs()),
         because="A whole Jacobian a row, and no matrix was built.",
     ),
     Exercise(
-        "layernorm-backward", "Layer normalisation", minutes=30, kind="function",
-        answer=_layernorm, inputs=lambda: list(_layernorm_inputs()), tolerance=1e-6,
+        "layernorm-backward",
+        "Layer normalisation",
+        minutes=30,
+        kind="function",
+        answer=_layernorm,
+        inputs=lambda: list(_layernorm_inputs()),
+        tolerance=1e-6,
         because="The formula of batch normalisation with the axes exchanged.",
     ),
     Exercise(
-        "two-hidden-layers", "A deeper network, all of it by hand", minutes=120, kind="function",
-        answer=_deep, inputs=lambda: list(_deep_inputs()), tolerance=1e-6,
+        "two-hidden-layers",
+        "A deeper network, all of it by hand",
+        minutes=120,
+        kind="function",
+        answer=_deep,
+        inputs=lambda: list(_deep_inputs()),
+        tolerance=1e-6,
         because="Seven gradients, none of them from autograd.",
     ),
 ]

@@ -48,7 +48,7 @@ const close = (x, target, s) => Math.abs(x - target) <=
 const TESTS = {
   zero: (x, r, k, s) => close(x, 0, s) && r !== 0,
   times: (x, r, k, s) => r !== 0 && close(x, k * r, s),
-  power: (x, r, k, s) => r !== 0 && (r > 0 || k !== 0.5) && Math.abs(r) < 1e150 && close(x, r ** k, s),
+  power: (x, r, k, s) => Math.abs(r) > 1e-150 && Math.abs(r) < 1e150 && (r > 0 || k !== 0.5) && close(x, r ** k, s),
   plus: (x, r, k, s) => close(x, r + k, s),
   near: (x, r, k) => Math.abs(x - r) <= k * Math.abs(r),
   sign: (x, r) => x * r < 0,
