@@ -36,7 +36,7 @@ unit: $(VENV)/stamp
 lint: $(VENV)/stamp
 	@$(PY) -m ruff check .
 	@$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(PY) -m zizmor --offline --quiet .github/workflows
+	@$(VENV)/bin/zizmor --offline --quiet .github/workflows
 
 serve: book
 	@$(PY) tools/serve.py "$(BUILD)/_build/html" --port $(PORT)
