@@ -46,6 +46,7 @@ def _write(app) -> None:
     for name in ["base", *labs.names()]:
         (static / "labs" / f"{name}.js").write_text(labs.classic(name), "utf8")
     app.add_css_file("katex/katex.min.css")
+    app.add_css_file("theme.css")
     app.add_css_file("site.css")
     app.add_js_file("site.js", loading_method="defer")
 

@@ -63,7 +63,10 @@ class Predict(SphinxDirective):
             after="</div>\n",
         )
         node += self.parse_content_to_nodes()
-        node += _html(render_predict(name, kind, choices))
+        try:
+            node += _html(render_predict(name, kind, choices))
+        except ValueError as error:
+            raise self.error(str(error)) from error
         return [node]
 
 
