@@ -59,7 +59,7 @@ def classic(name: str) -> str:
         body = _strip_exports(text)
     else:
         imported, text = _split_import(name, text)
-        body = f"{imported('window.zhLabs.base')}\n{_named_default(name, text)}\nreturn lab;"
+        body = f"{imported('window.zhLabs.base')}\n{_named_default(name, text)}\nreturn zhLab;"
     return f'(window.zhLabs??={{}})["{name}"]=(function(){{"use strict";\n{body}\n}})();\n'
 
 
@@ -73,7 +73,7 @@ def module(name: str) -> str:
         '  context.el.classList.add("zh-lab");\n'
         '  context.el.setAttribute("role", "group");\n'
         '  context.el.setAttribute("aria-label", context.model.get("title"));\n'
-        "  return lab.render(context);\n} };\n"
+        "  return zhLab.render(context);\n} };\n"
     )
 
 
@@ -113,7 +113,7 @@ def _named_default(name: str, text: str) -> str:
         raise ValueError(
             f"zh/labs/{name}.js must have exactly one line that begins with {_DEFAULT!r}"
         )
-    return _EXPORT.sub("", text).replace(_DEFAULT, "const lab = {")
+    return _EXPORT.sub("", text).replace(_DEFAULT, "const zhLab = {")
 
 
 def lab(kind: str, /, *, name: str, title: str, data: object = None, **state: object):
