@@ -45,6 +45,7 @@ def _write(app) -> None:
                     ignore=shutil.ignore_patterns("*.js"))
     for name in ["base", *labs.names()]:
         (static / "labs" / f"{name}.js").write_text(labs.classic(name), "utf8")
+    shutil.copyfile(labs.FOLDER / "labs.css", static / "labs" / "labs.css")
     app.add_css_file("katex/katex.min.css")
     app.add_css_file("theme.css")
     app.add_css_file("site.css")
