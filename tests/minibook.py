@@ -55,14 +55,13 @@ class MiniBook:
         text = f"format: jb-book\nroot: book/{first}\n" + (f"chapters:\n{chapters}" if rest else "")
         (self.root / "_toc.yml").write_text(text)
 
-    def build(self, **env: str) -> subprocess.CompletedProcess:
+    def build(self, out: Path | None = None, **env: str) -> subprocess.CompletedProcess:
         """`make book`: exit code, and everything it said in `.stdout`."""
-        done = subprocess.run(
-            [sys.executable, "tools/build.py"],
+        return subprocess.run(
+            [sys.executable, "tools/build.py", "--out", str(out or self.root)],
             cwd=self.root, text=True, env={**os.environ, "ZH_JOBS": "2", **env},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        return done
 
     def html(self, name: str) -> str:
         """A page of the built site."""

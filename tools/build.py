@@ -144,11 +144,11 @@ def build(source: Path, out: Path) -> int:
     stamp.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
-        if not old.name.startswith("."):  # .jupyter_cache: what the cells computed
+        if old.name != ".jupyter_cache":  # what the cells computed
             shutil.rmtree(old) if old.is_dir() else old.unlink()
     options = ["--path-output", str(out), "-W", "--keep-going"]
     code = run([sys.executable, "-c", JUPYTER_BOOK, "build", str(source), *options], log)
-    problems = faults(source, html)
+    problems = faults(source, html) if code == 0 else []
     for problem in problems:
         print(f"book: {problem}", file=sys.stderr)
     if code or problems:

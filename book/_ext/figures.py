@@ -51,7 +51,7 @@ class InlineFigures(SphinxPostTransform):
                 log.warning("%s is not an SVG: figures are drawn as SVG", path.name, location=cell)
                 continue
             uid = f"{cell['cell_index']}-{figure.get('name', 'fig')}"
-            svg = inline_svg(path.read_text("utf8"), alt, uid)
+            svg = inline_svg(path.read_text("utf8"), alt or "missing", uid)
             image.replace_self(nodes.raw("", f'<div class="zh-figure">{svg}</div>', format="html"))
 
 
