@@ -94,7 +94,7 @@ def exercise_form(exercise: Exercise) -> str:
         ask = _text_box(ident, "Your answer", True)
     return (
         f'<form class="zh-form" method="dialog" data-name="{name}" data-kind="{exercise.kind}" '
-        f'data-spec="{hidden}" aria-label="{page.escape(exercise.title)}">{ask}'
+        f'data-spec="{hidden}">{ask}'
         '<button type="submit">Check</button>'
         '<p class="zh-reply" role="status"></p></form>'
         '<noscript><p class="zh-check-here">The page checks answers with JavaScript. The notebook '
@@ -124,8 +124,7 @@ def render_predict(name: str, kind: str, choices: Sequence[str] = ()) -> str:
     else:
         ask = _text_box(ident, "Your prediction", kind == "number")
     return (
-        f'<form class="zh-form" method="dialog" data-name="{name}" data-kind="{kind}" '
-        f'aria-label="Your prediction">{ask}'
+        f'<form class="zh-form" method="dialog" data-name="{name}" data-kind="{kind}">{ask}'
         '<button type="submit">Commit and show the result</button>'
         '<button type="button" class="zh-decline">Show it without a prediction</button>'
         '<p class="zh-reply" role="status"></p></form>'

@@ -138,7 +138,7 @@ EXERCISES = [
         mistakes=[
             (
                 1,
-                "That is one use. An index that stands several times collects a gradient each time.",
+                "That is one use. An index collects a gradient each time it stands there.",
             ),
             (2, "That is the first context alone; the second one has a 0 too."),
             (6, "That is all six places; only those with a 0 reach row 0."),
