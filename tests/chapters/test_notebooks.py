@@ -1,0 +1,104 @@
+"""The notebook of each chapter, made by the build: plain, and it runs top to bottom in a kernel.
+
+The kernel is that of the environment made from requirements.txt, without the variables of the
+build: figures are drawn for a notebook, sliders and labs are live widgets.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tests.conftest import CHAPTERS, ROOT
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ALLOWED_SECONDS = 120
+
+
+def path_of(site: Path, chapter: str) -> Path:
+    return site / "notebooks" / f"{chapter.rpartition('/')[2]}.ipynb"
+
+
+def execute(path: Path, folder: Path) -> tuple[object, str, float]:
+    """Run one notebook in a folder that is not the repository: (notebook, error, seconds)."""
+    notebook, started = nbformat.read(path, as_version=4), time.perf_counter()
+    client = NotebookClient(
+        notebook, timeout=ALLOWED_SECONDS, kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )  # fmt: skip
+    ours = ("ZH_STATIC_BUILD", "PYTHONPATH", "PYTHONHASHSEED")
+    env = {k: v for k, v in os.environ.items() if k not in ours} | {"OMP_NUM_THREADS": "1"}
+    try:
+        client.execute(env=env)
+        error = ""
+    except CellExecutionError as problem:
+        error = str(problem)
+    return notebook, error, time.perf_counter() - started
+
+
+@pytest.fixture(scope="session")
+def executed(site, tmp_path_factory) -> dict[str, tuple[object, str, float]]:
+    """Every chapter's notebook after its run, two at a time."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with ThreadPoolExecutor(2) as pool:
+        runs = pool.map(lambda c: execute(path_of(site, c), folder), CHAPTERS)
+        return dict(zip(CHAPTERS, runs, strict=True))
+
+
+def test_runs_top_to_bottom(executed, chapter):
+    notebook, error, seconds = executed[chapter]
+    assert not error, error
+    assert seconds < ALLOWED_SECONDS, f"{seconds:.0f} s"
+
+
+def test_widgets_are_live(executed, chapter):
+    notebook, error, _ = executed[chapter]
+    if error:
+        pytest.skip("the notebook does not run")
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    widgets = [c for c in code if re.search(r"^(?:explore|lab)\(", c.source, re.M)]
+    for cell in widgets:
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        assert WIDGET in kinds, f"no widget, but {sorted(kinds)}, from:\n{cell.source}"
+    for cell in code:
+        html = "".join(str(o.get("data", {}).get("text/html", "")) for o in cell.outputs)
+        assert "zh-payload" not in html, f"the page's form of a widget, from:\n{cell.source}"
+
+
+def test_is_plain_and_without_outputs(site, chapter):
+    notebook = nbformat.read(path_of(site, chapter), as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].cell_type == "code" and "zh" in notebook.cells[0].source
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs and cell.execution_count is None
+            continue
+        text = re.sub(r"```.*?```|`[^`]+`|\$\$.*?\$\$|\$[^$]+\$", "", cell.source, flags=re.S)
+        left = re.findall(r"\{[\w:-]+\}|^:::.*|^\([\w-]+\)=|\]\(#[^)]*\)", text, re.M)
+        assert not left, f"markup that a notebook does not know: {left} in\n{cell.source[:300]}"
+
+
+def test_needs_only_what_zh_needs(site, chapter):
+    """Colab has `zh` and what comes with it; the book's own tools are not there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed = {*project["dependencies"], "zh", "IPython", "google", *sys.stdlib_module_names}
+    notebook = nbformat.read(path_of(site, chapter), as_version=4)
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    names = set()
+    for node in ast.walk(ast.parse(re.sub(r"^\s*[%!].*$", "", code, flags=re.M))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    assert names <= allowed, f"not in Colab: {sorted(names - allowed)}"
