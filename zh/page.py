@@ -8,9 +8,11 @@ HTML that works without a kernel; in a notebook the same calls return live widge
 from __future__ import annotations
 
 import html
+import inspect
 import json
 import os
 import re
+import textwrap
 
 STATIC: bool = os.environ.get("ZH_STATIC_BUILD") == "1"
 
@@ -28,6 +30,20 @@ class Html:
 
     def __repr__(self) -> str:
         return self.text or "[HTML]"
+
+
+class Source:
+    """The source of functions, methods, classes or a module: the code itself, not a copy of it."""
+
+    def __init__(self, *things: object) -> None:
+        texts = [textwrap.dedent(inspect.getsource(thing)).strip() for thing in things]
+        self.text = "\n\n\n".join(texts)
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.text}\n```"
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def escape(text: object) -> str:

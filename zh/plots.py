@@ -231,3 +231,277 @@ def _pixels(head: str) -> tuple[int, int]:
         scale = 4 / 3 if found and found[2] == "pt" else 1
         sides.append(round(float(found[1]) * scale) if found else default)
     return sides[0], sides[1]
+
+
+# -- tensor_backprop ----------------------------------------------------------------------
+
+
+def _signed(ax, matrix, **options):
+    """A matrix as cells: blue above zero, orange below, stronger for larger (by the root)."""
+    import numpy as np
+    from matplotlib.colors import to_rgb
+
+    matrix = np.asarray(matrix, dtype=float)
+    cells = np.empty((*matrix.shape, 4))
+    cells[..., :3] = np.where(matrix[..., None] >= 0, to_rgb(BLUE), to_rgb(ORANGE))
+    cells[..., 3] = np.sqrt(np.abs(matrix) / (np.abs(matrix).max() or 1))
+    return ax.imshow(cells, interpolation="none", aspect="auto", **options)
+
+
+def gradient_map(gradient, letters: str, contexts: list[str]) -> Figure:
+    """The gradient of the logits, one example a row: (examples, letters)."""
+    fig, ax = new(size=(6.2, 4.6))
+    _signed(ax, gradient)
+    ax.set_xticks(range(len(letters)), list(letters))
+    ax.set_yticks(range(len(contexts)), contexts, fontsize=8, family="monospace")
+    ax.tick_params(length=0)
+    ax.set(xlabel="letter", ylabel="context and its next letter")
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    return fig
+
+
+def pushes(gradient, letters: str, right: int) -> Figure:
+    """One row of the gradient of the logits as a step of descent would use it: (letters,)."""
+    fig, ax = new(size=(6.2, 2.8))
+    colors = [BLUE if i == right else ORANGE for i in range(len(letters))]
+    ax.bar(range(len(letters)), [-float(v) for v in gradient], color=colors)
+    ax.axhline(0, color=INK, linewidth=0.8)
+    ax.set_xticks(range(len(letters)), list(letters))
+    ax.set(xlabel="letter", ylabel="minus the gradient")
+    return fig
+
+
+def who_pays(x, dx, dout) -> Figure:
+    """A column of a batch: what arrives at each output and what reaches each input. (n,) each."""
+    n = len(x)
+    fig, ax = new(size=(6, 3.2))
+    ax.bar([i - 0.2 for i in range(n)], dout, 0.38, color=GREY, label="arrives at the output")
+    ax.bar([i + 0.2 for i in range(n)], dx, 0.38, color=BLUE, label="reaches the input")
+    ax.axhline(0, color=INK, linewidth=0.8)
+    ax.set_xticks(range(n), [f"{i}\n{v:.1f}" for i, v in enumerate(x)])
+    ax.set(xlabel="example, and its value x", ylabel="gradient", ylim=(-0.55, 1.15))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.17), ncols=2)
+    return fig
+
+
+def bessel(sizes, errors) -> Figure:
+    """Relative error of a gradient without Bessel's correction, over the batch size."""
+    fig, ax = new(size=(5.6, 3.2))
+    ax.loglog(sizes, errors, "o-", color=BLUE)
+    ax.loglog(sizes, [1 / n**1.5 for n in sizes], "--", color=GREY, linewidth=1.2)
+    ax.text(sizes[-1], sizes[-1] ** -1.5 * 1.7, "$n^{-3/2}$", color=INK, ha="right")
+    ax.set_xticks(sizes, [str(n) for n in sizes])
+    ax.minorticks_off()
+    ax.set(xlabel="batch size n", ylabel="relative error of dhprebn")
+    return fig
+
+
+def training(losses: dict, levels: dict, average: int = 100) -> Figure:
+    """Losses over the steps, averaged over blocks of `average`, with levels to read them by."""
+    fig, ax = new(size=(6.2, 3.4))
+    styles = [{"linewidth": 4.5, "alpha": 0.35, "color": BLUE}, {"linewidth": 1.4, "color": ORANGE}]
+    for (name, values), style_ in zip(losses.items(), styles, strict=False):
+        blocks = [
+            sum(values[i : i + average]) / average
+            for i in range(0, len(values) - average + 1, average)
+        ]
+        ax.plot([(i + 0.5) * average for i in range(len(blocks))], blocks, label=name, **style_)
+    end = ax.get_xlim()[1]
+    for name, level in levels.items():
+        ax.axhline(level, color=INK, linewidth=0.8, linestyle=":")
+        ax.text(end, level, name, ha="right", va="bottom", fontsize=9)
+    ax.set(xlabel="step", ylabel=f"loss, mean of {average} steps")
+    ax.legend(loc="upper center")
+    return fig
+
+
+def dots(groups: dict, xlabel: str) -> Figure:
+    """A few measurements a row: {name: [value, ...]}, the first one the reference."""
+    fig, ax = new(size=(6.2, 0.9 + 0.42 * len(groups)))
+    names = list(groups)
+    for row, name in enumerate(names):
+        ax.plot(
+            groups[name],
+            [row] * len(groups[name]),
+            "o",
+            alpha=0.8,
+            color=BLUE if row == 0 else ORANGE,
+        )
+    for value in (min(groups[names[0]]), max(groups[names[0]])):
+        ax.axvline(value, color=BLUE, linewidth=0.8, linestyle=":")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set(xlabel=xlabel)
+    return fig
+
+
+def seconds_table(rows: dict, head: tuple[str, str] = ("what", "microseconds")):
+    """Timings as a table, marked as such: {what: seconds}."""
+    body = "".join(
+        f'<tr><th scope="row">{page.escape(what)}</th>'
+        f'<td><span class="zh-cost">{value * 1e6:.0f}</span></td></tr>'
+        for what, value in rows.items()
+    )
+    columns = "".join(f'<th scope="col">{page.escape(text)}</th>' for text in head)
+    text = "\n".join(f"{what}: {value * 1e6:.0f} {head[1]}" for what, value in rows.items())
+    return page.Html(
+        f'<div class="zh-table" tabindex="0" role="group" aria-label="{page.escape(head[1])}">'
+        f"<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>",
+        text,
+    )
+
+
+# ---------------------------------------------------------------------------
+# intro
+
+
+def sureness(right: list[float], signs: int = 27) -> Figure:
+    """The probability of the right sign by position in a name, beside a blind guess."""
+    fig, ax = new(size=(6, 2.9))
+    positions = range(1, len(right) + 1)
+    ax.bar(positions, right, color=[ORANGE, *[BLUE] * (len(right) - 1)], width=0.75)
+    ax.axhline(1 / signs, color=INK, linewidth=1, linestyle="--")
+    ax.text(len(right) + 1.3, 1 / signs, "blind guess", ha="right", va="bottom", fontsize=9)
+    ax.set(xlabel="position in the name", ylabel="probability of the right sign")
+    ax.set_xticks(positions)
+    ax.set_xlim(0.4, len(right) + 1.35)
+    return fig
+
+
+# ---------------------------------------------------------------------------
+# backprop
+
+
+def tangents(f, slopes: dict[float, float], span: tuple[float, float]) -> Figure:
+    """A curve with a piece of its tangent at some points; slopes: {x: slope}."""
+    import numpy as np
+
+    fig, ax = new(size=(6.0, 3.0))
+    x = np.linspace(*span, 200)
+    ax.plot(x, f(x))
+    for (at, slope), color in zip(slopes.items(), PALETTE[1:], strict=False):
+        t = np.array([-0.75, 0.75])
+        ax.plot(at + t, f(at) + slope * t, color=color, lw=3)
+        ax.plot([at], [f(at)], "o", color=color)
+        ax.annotate(f"slope {slope:.3g}", (at, f(at)), (8, -16), textcoords="offset points")
+    ax.set(xlabel="x", ylabel="f(x)", ylim=(min(f(x)) - 10, None))
+    return fig
+
+
+def nudge(f, slope: float, x: float, exponent: int, formula: str, errors: dict) -> Figure:
+    """What a nudge of 10**-exponent sees of f at x, and how far off its answer is.
+
+    Left: f around x, enlarged until the nudge is as wide as the picture. Right: the error of each
+    formula for every step; errors: {formula: {exponent: error}}.
+    """
+    import numpy as np
+
+    h = 10.0**-exponent
+    fig, (left, right) = new(2, size=(6.4, 3.1), width_ratios=[1, 1.15])
+    t = np.linspace(-1.6, 1.6, 161)
+    seen = np.array([(f(x + step * h) - f(x)) / h for step in t])
+    left.plot(t, slope * t, color=GREY, lw=1, label="tangent")
+    left.plot(t, seen, color=BLUE, lw=1.5, label="f, enlarged")
+    ends = (0, 1) if formula == "forward" else (-1, 1)
+    left.plot(ends, [(f(x + end * h) - f(x)) / h for end in ends], "o-", color=ORANGE)
+    left.set(xlim=(-1.6, 1.6), ylim=(-1.9 * abs(slope), 1.9 * abs(slope)))
+    left.set(xlabel="(position - x) / h", title=f"h = {h:.0e}")
+    left.legend(loc="upper left", fontsize="small")
+    for (name, row), color in zip(errors.items(), (BLUE, GREEN), strict=True):
+        steps = [10.0**-k for k in row]
+        right.loglog(steps, [max(e, 1e-17) for e in row.values()], "o-", ms=3, color=color)
+        right.text(1e-3, row[3] * (20 if name == "forward" else 0.02), name, ha="right")
+    right.loglog([h], [max(errors[formula][exponent], 1e-17)], "o", ms=9, color=ORANGE)
+    right.set(xlabel="step h", title=f"error {errors[formula][exponent]:.1e}")
+    right.grid(True)
+    return fig
+
+
+def value_graph(graph: dict, show_grad: bool = True) -> Figure:
+    """A graph of Values from left to right; graph: what `zh.autograd.graph` returns."""
+    nodes, edges = graph["nodes"], graph["edges"]
+    parents = {n["id"]: [e["from"] for e in edges if e["to"] == n["id"]] for n in nodes}
+    users = {n["id"]: [e["to"] for e in edges if e["from"] == n["id"]] for n in nodes}
+    layer: dict[int, int] = {}
+    for i in parents:  # parents come first
+        layer[i] = 1 + max((layer[p] for p in parents[i]), default=-1)
+    for i in parents:  # a leaf stands just before its first use
+        if not parents[i] and users[i]:
+            layer[i] = min(layer[u] for u in users[i]) - 1
+    columns: dict[int, list[int]] = {}
+    for i in reversed(parents):
+        columns.setdefault(layer[i], []).append(i)
+    row = {i: float(r) for column in columns.values() for r, i in enumerate(column)}
+    for sweep in range(8):  # each node towards the middle of its neighbours, none on another
+        near = users if sweep % 2 else parents
+        for k in sorted(columns, reverse=bool(sweep % 2)):
+            column = columns[k]
+            wish = {
+                i: sum(row[j] for j in near[i]) / len(near[i]) if near[i] else row[i]
+                for i in column
+            }
+            column.sort(key=wish.__getitem__)
+            free = float("-inf")
+            for i in column:
+                row[i] = free = max(wish[i], free + 1)
+            shift = sum(wish[i] - row[i] for i in column) / len(column)
+            for i in column:
+                row[i] += shift
+    top, high = min(row.values()), max(row.values()) - min(row.values())
+    fig, ax = new(size=(min(7.0, 0.4 + 1.32 * len(columns)), 0.55 + 0.72 * (high + 1)))
+    wide, tall = 0.8, 0.72
+    for i, ps in parents.items():
+        for k, p in enumerate(sorted(ps, key=row.__getitem__)):
+            off = (k - (len(ps) - 1) / 2) * 0.22
+            bend = off if ps.count(p) > 1 else 0
+            ax.annotate(
+                "", (layer[i] - wide / 2, row[i] - top + off),
+                (layer[p] + wide / 2, row[p] - top + bend),
+                arrowprops={"arrowstyle": "->", "color": GREY, "shrinkA": 0, "shrinkB": 0},
+            )  # fmt: skip
+    for n in nodes:
+        x, y = layer[n["id"]], row[n["id"]] - top
+        ax.add_patch(_box(x - wide / 2, y - tall / 2, wide, tall))
+        name, op = n["label"], n["op"]
+        ax.text(x, y - 0.2, f"{name} = {op}" if name and op else name or op or " ", ha="center",
+                va="center", weight="bold", size=9)  # fmt: skip
+        lines = [f"data {n['data']:.4g}", f"grad {n['grad']:.4g}"][: 1 + show_grad]
+        for k, line in enumerate(lines):
+            line = line.replace("-", "−")
+            ax.text(x, y + 0.04 + 0.22 * k, line, ha="center", va="center", size=9)
+    ax.set(xlim=(-0.5, max(columns) + 0.5), ylim=(high + 0.5, -0.5))
+    ax.axis("off")
+    return fig
+
+
+def _box(x: float, y: float, width: float, height: float):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), width, height, facecolor=PAPER, edgecolor=INK, lw=1)
+
+
+def paths(rows: dict, xlabel: str, ylabel: str, log: bool = False) -> Figure:
+    """Lines over the steps of training; rows: {label: list of numbers}."""
+    fig, ax = new(size=(6.0, 3.2))
+    for label, values in rows.items():
+        ax.plot(range(len(values)), values, label=label)
+    if log:
+        ax.set_yscale("log")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.grid(True, axis="y")
+    ax.legend()
+    return fig
+
+
+def finals(rows: dict, xlabel: str, floor: float) -> Figure:
+    """One dot a run, one row a setting, on a logarithmic axis; values below `floor` stand at it."""
+    fig, ax = new(size=(6.2, 0.9 + 0.42 * len(rows)))
+    for k, values in enumerate(rows.values()):
+        dots = [max(v, floor) for v in values]
+        ax.plot(dots, [k] * len(dots), "o", color=ORANGE if k % 2 else BLUE, alpha=0.6, ms=7)
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    ax.grid(True, axis="x")
+    return fig

@@ -1,0 +1,209 @@
+"""The exercises of the chapter on backpropagation. Reference answers: PyTorch's autograd."""
+
+from __future__ import annotations
+
+import math
+
+from zh.autograd import Value
+from zh.exercises import Exercise
+
+
+def _lecture_gradient() -> list[float]:
+    import torch
+
+    a, b, c = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (2.0, 3.0, 4.0))
+    f = -(a**3) + torch.sin(3 * b) - 1 / c + b**2.5 - a**0.5
+    return [g.item() for g in torch.autograd.grad(f, (a, b, c))]
+
+
+def _softmax_gradient() -> list[float]:
+    import torch
+
+    logits = torch.tensor([0.0, 3.0, -2.0, 1.0], dtype=torch.float64, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(3))
+    return torch.autograd.grad(loss, logits)[0].tolist()
+
+
+def _softmax() -> list[float]:
+    import torch
+
+    return torch.softmax(torch.tensor([0.0, 3.0, -2.0, 1.0], dtype=torch.float64), 0).tolist()
+
+
+def _node_is(make, inputs, value, slopes, what: str):
+    """Judge a function of Values: its number, its gradients, and whether it adds them up.
+
+    make: the reader's function. inputs: lists of numbers. value, slopes: what is right, as
+    functions of the numbers. Returns True or a sentence.
+    """
+    if not callable(make):
+        return f"A function is asked: give {what} without calling it."
+    for numbers in inputs:
+        shown = ", ".join(f"{x:g}" for x in numbers)
+        leaves = [Value(x) for x in numbers]
+        try:
+            out = make(*leaves)
+        except Exception as error:  # whatever the reader's function raises is told, not raised
+            return f"{what}({shown}) raises {type(error).__name__}: {error}"
+        if not isinstance(out, Value):
+            return f"{what}({shown}) returns a {type(out).__name__}: a Value is asked."
+        if not math.isclose(out.data, value(*numbers), rel_tol=1e-9, abs_tol=1e-12):
+            return f"{what}({shown}).data is {out.data:g}, which is not right yet."
+        out.backward()
+        for i, (leaf, slope) in enumerate(zip(leaves, slopes(*numbers), strict=True)):
+            which = "" if len(leaves) == 1 else f" of argument {i}"
+            if leaf.grad == 0 and slope != 0:
+                return f"The number is right, but no gradient arrives{which}: is it a parent?"
+            if math.isclose(leaf.grad, -slope, rel_tol=1e-9) and slope:
+                return f"The gradient{which} at {shown} has the wrong sign."
+            if not math.isclose(leaf.grad, slope, rel_tol=1e-9, abs_tol=1e-12):
+                return f"The number is right; the gradient{which} at {shown}, {leaf.grad:g}, is not."
+    return True
+
+
+def _sin_node(make):
+    good = _node_is(
+        make, [[0.0], [0.5], [2.0], [-4.0]], math.sin, lambda x: [math.cos(x)], "sin"
+    )
+    if good is not True:
+        return good
+    x = Value(0.7)
+    (make(x) * x).backward()  # used twice
+    if not math.isclose(x.grad, math.cos(0.7) * 0.7 + math.sin(0.7), rel_tol=1e-9):
+        return "Right alone; wrong in sin(x) * x, where x is used twice. Leave x.grad alone."
+    return True
+
+
+def _power_node(make):
+    good = _node_is(
+        make,
+        [[2.0, 3.0], [3.0, 2.5], [0.5, -1.0], [1.0, 4.0], [4.0, 0.0]],
+        lambda a, b: a**b,
+        lambda a, b: [b * a ** (b - 1), a**b * math.log(a)],
+        "power",
+    )
+    if good is not True:
+        return good
+    x = Value(2.0)
+    make(x, x).backward()  # x ** x
+    if not math.isclose(x.grad, 4 * (1 + math.log(2)), rel_tol=1e-9):
+        return "Right for two different Values; wrong for power(x, x), where one Value is both."
+    return True
+
+
+def _momentum(step):
+    """Compare a reader's update with torch.optim.SGD over a few steps."""
+    import torch
+
+    if not callable(step):
+        return "A function is asked: give it without calling it."
+    mine = [Value(1.0), Value(-2.0)]
+    velocity = [0.0, 0.0]
+    theirs = [torch.tensor(p.data, dtype=torch.float64, requires_grad=True) for p in mine]
+    optimizer = torch.optim.SGD(theirs, lr=0.1, momentum=0.9)
+    for k in range(4):
+        for p, t in zip(mine, theirs, strict=True):
+            p.grad = p.data + 1  # the gradient of (p + 1)² / 2
+            t.grad = t.detach() + 1
+        try:
+            step(mine, velocity, 0.1, 0.9)
+        except Exception as error:
+            return f"It raises {type(error).__name__} on step {k + 1}: {error}"
+        optimizer.step()
+        if velocity == [0.0, 0.0]:
+            return "The list of velocities is still zero after a step: change its entries in place."
+        for p, t in zip(mine, theirs, strict=True):
+            if not math.isclose(p.data, t.item(), rel_tol=1e-9):
+                if k == 0:
+                    return "The first step is wrong already: there the velocity is the gradient."
+                return f"Step 1 is right, step {k + 1} is not: what does the velocity keep?"
+    return True
+
+
+EXERCISES = [
+    Exercise(
+        "slope-left",
+        "The slope on the other side",
+        minutes=2,
+        kind="number",
+        answer=-10,
+        mistakes=[
+            (12, "That is the value of f at -1. The slope is asked."),
+            (-6, "One term of the slope is missing: what does -4x contribute?"),
+            (-2, "Watch the sign of 6x at x = -1."),
+        ],
+        because="Left of the lowest point a step to the right lowers f, so the slope is negative.",
+    ),
+    Exercise(
+        "backward-order",
+        "Who goes first",
+        minutes=3,
+        kind="choice",
+        choices=["c, d, e", "e, c, d", "e, d, c", "Any order that begins with e"],
+        answer="e, d, c",
+        why={
+            "c, d, e": "That is the order forward. At the start only e knows its gradient.",
+            "e, c, d": "c is used by d too. When c passes its gradient on, d has not paid in yet.",
+            "Any order that begins with e": "Then c could pass on a gradient that is not complete.",
+        },
+        because="A node may go when everything that uses it has gone: e, then d, then c.",
+    ),
+    Exercise(
+        "lecture-gradient",
+        "Three derivatives, twice",
+        minutes=15,
+        kind="tensor",
+        answer=_lecture_gradient,
+        tolerance=1e-5,
+        because="The formula and the nudge agree, so you can trust both.",
+    ),
+    Exercise(
+        "sin-node",
+        "A new operation",
+        minutes=10,
+        kind="function",
+        compare=_sin_node,
+        because="One number and one slope: that is all an operation has to know.",
+    ),
+    Exercise(
+        "softmax-nll",
+        "Softmax and a loss, out of single numbers",
+        minutes=20,
+        kind="tensor",
+        answer=_softmax_gradient,
+        tolerance=1e-5,
+        mistakes=[
+            (_softmax, "Those are the probabilities. Which one does the loss look at?"),
+        ],
+        because="Each is the probability, minus one for the right answer. They sum to zero.",
+    ),
+    Exercise(
+        "power-node",
+        "A gradient for the exponent",
+        minutes=20,
+        kind="function",
+        compare=_power_node,
+        because="The logarithm in the slope is why the base must be positive.",
+    ),
+    Exercise(
+        "twice-in-micrograd",
+        "Ten operations deep",
+        minutes=10,
+        kind="number",
+        answer=11,
+        mistakes=[
+            (2, "That is what happens when inner nodes start from zero again."),
+            (10, "Nearly. Count the first backward() too: one for it, and then the second."),
+            (2**10, "The factors add up along the way, they do not multiply."),
+        ],
+        because="A node k operations below the result ends with k + 1 times its gradient.",
+    ),
+    Exercise(
+        "momentum",
+        "Put the friction back",
+        minutes=30,
+        kind="function",
+        compare=_momentum,
+        because="With friction 1 this is the forgotten zero_grad; with friction 0 plain descent.",
+    ),
+]
