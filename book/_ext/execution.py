@@ -242,7 +242,8 @@ def run_chapters(app, env, docnames: list[str]) -> None:
     with ThreadPoolExecutor(workers) as pool:
         for (docname, path, text, nb, read_fmt), costs, error, seconds in pool.map(run, jobs):
             if error is not None:
-                failures.append(f"{_where(nb, costs, path, text)}\n{error}")
+                plain = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # without the colours of a terminal
+                failures.append(f"{_where(nb, costs, path, text)}\n{plain}")
                 continue
             log.info("  %s: %.1f s", docname, seconds)
             record = cache.add_nb_to_project(str(path), read_data=read_fmt)
