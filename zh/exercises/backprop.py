@@ -57,7 +57,7 @@ def _node_is(make, inputs, value, slopes, what: str):
             if math.isclose(leaf.grad, -slope, rel_tol=1e-9) and slope:
                 return f"The gradient{which} at {shown} has the wrong sign."
             if not math.isclose(leaf.grad, slope, rel_tol=1e-9, abs_tol=1e-12):
-                return f"The number is right; the gradient{which} at {shown}, {leaf.grad:g}, is not."
+                return f"The number is right; the gradient{which} at {shown}, {leaf.grad:g}, not."
     return True
 
 
