@@ -362,10 +362,10 @@ def sureness(right: list[float], signs: int = 27) -> Figure:
     positions = range(1, len(right) + 1)
     ax.bar(positions, right, color=[ORANGE, *[BLUE] * (len(right) - 1)], width=0.75)
     ax.axhline(1 / signs, color=INK, linewidth=1, linestyle="--")
-    ax.text(len(right) + 1.3, 1 / signs, "blind guess", ha="right", va="bottom", fontsize=9)
+    ax.text(len(right) + 2, 1 / signs, "blind guess", ha="right", va="bottom", fontsize=9)
     ax.set(xlabel="position in the name", ylabel="probability of the right sign")
     ax.set_xticks(positions)
-    ax.set_xlim(0.4, len(right) + 1.35)
+    ax.set_xlim(0.4, len(right) + 2)
     return fig
 
 

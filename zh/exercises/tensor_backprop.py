@@ -11,7 +11,7 @@ from zh.exercises import Exercise
 
 def _normal(*shape: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def _autograd(fn, dout: torch.Tensor, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:

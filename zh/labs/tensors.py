@@ -49,7 +49,8 @@ STEPS: dict[str, tuple[list[str | tuple[str, str]], str]] = {
         "dprobs * counts_sum_inv",
         "dprobs * counts_sum_inv - dcounts_sum",
         "dprobs * counts_sum + dcounts_sum",
-    ], "Two uses, two terms. The second one is the gradient of the row's sum, given to each entry."),
+    ], "Two uses, two terms. The second one is the gradient of the row's sum, given to each "
+       "entry of the row."),
     "norm_logits": ([
         "dcounts * counts",
         "dcounts / counts",
@@ -95,7 +96,8 @@ STEPS: dict[str, tuple[list[str | tuple[str, str]], str]] = {
         "dh * (1 - hpreact**2)",
         "dh * h",
         "dh * (1 - h)",
-    ], "The slope of tanh from its output. It is never above one: tanh can only shrink a gradient."),
+    ], "The slope of tanh from its output. It is never above one, so tanh can only shrink a "
+       "gradient."),
     "bngain": ([
         "(dhpreact * bnraw).sum(0, keepdim=True)",
         "dhpreact * bnraw",
@@ -255,7 +257,8 @@ def _step(name, lines, names, t, g, reference) -> dict:
         "choices": [text for text, _ in judged], "how": [how for _, how in judged],
         "right": [text for text, _ in judged].index(right),
         "value": _corner(value), "grad": _corner(mine), "picture": picture(mine),
-        "verdict": found.verdict, "maxdiff": _round(found.maxdiff), "largest": _round(mine.abs().max()),
+        "verdict": found.verdict, "maxdiff": _round(found.maxdiff),
+        "largest": _round(mine.abs().max()),
     }
     if name in NUMBERS:
         where, given = NUMBERS[name]
