@@ -202,15 +202,16 @@
     output.before(note, said);
     function show(text) {
       covering.delete(name);
-      if (!covering.size) { output.removeAttribute("hidden"); output.style.containIntrinsicHeight = ""; }
+      if (!covering.size) output.removeAttribute("hidden");
       note.hidden = form.hidden = true;
       said.hidden = !text;
       said.textContent = text ? "You predicted: " + text : "";
       if (text) said.append(" ", again);
     }
     function cover() {
-      if (!covering.size) {
-        output.style.containIntrinsicHeight = output.offsetHeight + "px";
+      if (!covering.size) { // the note takes the place of the result: nothing moves
+        note.style.minHeight = output.offsetHeight + "px";
+        note.style.margin = getComputedStyle(output).margin;
         output.setAttribute("hidden", "until-found");
       }
       covering.add(name);
