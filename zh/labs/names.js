@@ -10,13 +10,15 @@ const LONGEST = 20, DRAWS = 10;
 const STYLE = `
 .zh-names-now { font-size: 1.5rem; margin: .6rem 0 .2rem; min-height: 2rem; overflow-wrap: anywhere; }
 .zh-names-now span { border-bottom: 3px solid var(--zh-blue); padding: 0 .3em; margin-left: .1em; }
-.zh-names-next { display: grid; grid-template-columns: repeat(auto-fill, minmax(46px, 1fr)); gap: .25rem; margin: .4rem 0 .6rem; }
+.zh-names-next { display: grid; grid-template-columns: repeat(auto-fill, minmax(44px, 1fr)); gap: .2rem; margin: .4rem 0 .6rem; }
 .zh-lab .zh-names-next button { display: flex; flex-direction: column; align-items: center; justify-content: flex-end; height: 64px; padding: 0 0 .1rem; line-height: 1.25;
   background: linear-gradient(to top, color-mix(in srgb, var(--zh-blue) 38%, transparent) var(--p), transparent var(--p)), var(--zh-paper); border-color: var(--zh-line); }
 .zh-names-next small { font-size: .78rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .zh-names-drawn { margin: .6rem 0 0; padding: 0; list-style: none; columns: 15rem; }
 .zh-names-drawn li { break-inside: avoid; padding: .1rem 0; }
-.zh-names-drawn small { color: var(--zh-muted); margin-left: .5rem; }
+.zh-names-drawn small { color: var(--zh-muted); margin-left: .3rem; }
+.zh-lab .zh-names-heat { flex-wrap: nowrap; }
+.zh-lab .zh-names-heat input { width: 10rem; }
 .zh-lab output { min-width: 3ch; font-variant-numeric: tabular-nums; }
 `;
 
@@ -76,8 +78,11 @@ function unpackWords(text) {
   return words;
 }
 
-const percent = (p) => p === 0 ? "0 %" : p < 0.0005 ? "<0.1 %" : (100 * p).toFixed(p < 0.0995 ? 1 : 0) + " %";
-const oneIn = (p) => p > 0.5 ? percent(p) : p === 0 ? "never" : `1 in ${Number((1 / p).toPrecision(2)).toLocaleString("en")}`;
+const percent = (p) => p === 0 ? "0 %" : (100 * p).toFixed(p < 0.0995 ? 1 : 0) + " %";
+const large = (x) => x < 1e6 ? Number(x.toPrecision(2)).toLocaleString("en") : x < 1e15
+  ? [[1e12, "trillion"], [1e9, "billion"], [1e6, "million"]].map(([k, word]) => x >= k && `${Number((x / k).toPrecision(2))} ${word}`).find(Boolean)
+  : x.toExponential(1);
+const odds = (p) => p > 0.5 ? percent(p) : p === 0 ? "never" : `1 in ${large(1 / p)}`;
 const clean = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "").slice(0, LONGEST);
 
 export default {
@@ -106,7 +111,7 @@ export default {
     const drawn = el("ul", { class: "zh-names-drawn" });
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, field("Start with", box), field("as in", where),
-        el("label", { class: "zh-field" }, el("span", null, "temperature"), slider, heatShown)),
+        el("label", { class: "zh-field zh-names-heat" }, el("span", null, "temperature"), slider, heatShown)),
       now, grid,
       el("div", { class: "zh-row" },
         button("Draw one letter", () => add(draw(bars(), Math.random()))),
@@ -121,11 +126,10 @@ export default {
       const name = start();
       if (i && name.length < LONGEST) return s.set({ start: name + packed.alphabet[i] });
       said = name ? `${spelled(name)} ends here: ${known.has(name) ? "it is in the list" : "it is not in the list"}; `
-        + `the model spells it ${odds(name)}. ` : "An empty name: start again. ";
+        + `the chance that the model spells it is ${odds(chance(name))}. ` : "An empty name: start again. ";
       s.set({ start: "" });
     }
     const spelled = (name) => name[0].toUpperCase() + name.slice(1);
-    const odds = (name) => { const p = chance(name); return p > 0.5 ? `with probability ${percent(p)}` : p ? `once in ${oneIn(p).slice(5)} names` : "never, at this temperature"; };
 
     /** The probability of a whole name at this temperature, its end included. */
     function chance(name) {
@@ -159,9 +163,10 @@ export default {
       const best = p.map((x, i) => [x, i]).sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([x]) => x > 0)
         .map(([x, i]) => `${i ? packed.alphabet[i] : "the end"} ${percent(x)}`);
       const names = s.get("seed") > 0 ? many(rng(Number(s.get("seed")))) : [];
-      drawn.replaceChildren(...names.map((n) => el("li", null, n ? spelled(n) : "(an empty name)",
-        el("small", null, `${known.has(n) ? "in the list" : "new"}, ${oneIn(chance(n))}`))));
-      say(said + (names.length ? `Ten names drawn: ${names.map((n) => n || "an empty one").join(", ")}.` : `Next: ${best.join(", ")}.`));
+      drawn.replaceChildren(...names.map((n) => el("li", null, n ? spelled(n) : "(an empty name)", " ",
+        el("small", null, `${known.has(n) ? "in the list" : "new"}, ${odds(chance(n))}`))));
+      const fresh = names.filter((n) => !known.has(n)).length;
+      say(said + (names.length ? `Ten names drawn, ${fresh} of them new. ` : "") + `Next letter: ${best.join(", ")}.`);
       said = "";
     }
 
