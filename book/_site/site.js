@@ -7,7 +7,7 @@
    .zh-exercise > form.zh-form[data-name][data-kind][data-spec] zh.exercises.render_exercise_form
    .zh-predict[data-name][data-kind] > form.zh-form             zh.exercises.render_predict
        covers the .cell_output of the next cell; the prediction stays in this browser (localStorage zh:predict:NAME)
-   [data-zh-forget] (button)                                    forgets all predictions; window.zhForget() too
+   button[data-zh-forget], beside it [role=status]              forgets all predictions; window.zhForget() too
    script.zh-payload[data-key][data-src]                        data that a file sets at zhData[key]
    The address says the state: #NAME?key=value&key=value. */
 (function () {
@@ -251,8 +251,9 @@
     try { for (const key of Object.keys(localStorage)) if (key.startsWith("zh:")) localStorage.removeItem(key); } catch { /* nothing kept */ }
   };
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-zh-forget]");
-    if (button) { window.zhForget(); button.after(Object.assign(make("span", "zh-reply", " Forgotten."), { role: "status" })); }
+    const button = event.target.closest("[data-zh-forget]"), line = button && button.parentElement.querySelector("[role=status]");
+    if (button) window.zhForget();
+    if (line) line.textContent = "Forgotten.";
   });
 
   // ---------- paper

@@ -18,7 +18,8 @@ from zh.explore import explore
 
 SITE = Path(__file__).parents[2] / "book" / "_site"
 
-LAB = """import { data, el, svg, button, field, state, announcer, keys, guess, show, color } from "./base.js";
+LAB = """import { data, el, svg, button, field, state, announcer, keys, guess, show, color }
+  from "./base.js";
 export default {
   async render({ model, el: root }) {
     const numbers = await data(model);
@@ -26,7 +27,8 @@ export default {
     const line = el("p", { id: "bench-line" }), box = el("input", { id: "bench-guess" });
     const said = el("output", { id: "bench-said" }), say = announcer(root);
     const dot = svg("circle", { cx: 9, cy: 9, r: 5, fill: color.blue });
-    root.append(line, button("Next", () => s.set({ step: s.get("step") + 1 }), { id: "bench-next" }),
+    const next = () => s.set({ step: s.get("step") + 1 });
+    root.append(line, button("Next", next, { id: "bench-next" }),
       field("your guess", box), said, svg("svg", { width: 20, height: 20 }, dot),
       el("p", null, "<b>" + s.get("word") + "</b>"));
     box.addEventListener("input", () => { said.textContent = guess(box.value, 2).text; });
@@ -47,15 +49,19 @@ EXERCISES = [
     Exercise("growth", "The growth", 1, "choice", "It <grows>",
              choices=["It shrinks", "It <grows>"], why={"It shrinks": "Look at the sign."}),
 ]  # fmt: skip
-HEAD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>Bench</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>:root { color-scheme: light dark; --pst-color-text-base: #222832; --pst-color-background: #fff;
+HEAD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Bench</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; --pst-color-text-base: #222832; --pst-color-background: #fff;
   --pst-color-primary: #0a6c8f; --pst-color-border: #767680; --pst-color-text-muted: #48566b; }
-@media (prefers-color-scheme: dark) { :root { --pst-color-text-base: #ced6dd; --pst-color-background: #14181e;
+@media (prefers-color-scheme: dark) { :root {
+  --pst-color-text-base: #ced6dd; --pst-color-background: #14181e;
   --pst-color-primary: #3fb1c5; --pst-color-border: #828a94; --pst-color-text-muted: #9ca4af; } }
 [hidden] { display: none !important; } /* as the theme has it */
-body { background: var(--pst-color-background); color: var(--pst-color-text-base); margin: 0 1rem; font: 16px sans-serif; }
-</style><link rel="stylesheet" href="_static/site.css"><script defer src="_static/site.js"></script></head>
+body { background: var(--pst-color-background); color: var(--pst-color-text-base);
+  margin: 0 1rem; font: 16px sans-serif; }
+</style>
+<link rel="stylesheet" href="_static/site.css"><script defer src="_static/site.js"></script></head>
 <body><main><h1>Bench</h1>"""
 
 
@@ -125,13 +131,17 @@ def bench(tmp_path_factory):
                         says="holds with a condition")  # fmt: skip
         body = "".join([
             cell(sweep.body, "out-sweep"), cell(chosen.body, "out-word"),
-            prompt("step", "number"), cell("<p style='height: 90px'>The secret result is 42.</p>", "out-step"),
-            prompt("way", "choice", ["It shrinks", "It grows"]), cell("<p style='height: 200px'>It grew.</p>", "out-way"),
+            prompt("step", "number"),
+            cell("<p style='height: 90px'>The secret result is 42.</p>", "out-step"),
+            prompt("way", "choice", ["It shrinks", "It grows"]),
+            cell("<p style='height: 200px'>It grew.</p>", "out-way"),
             prompt("why", "text"), cell("<p id='inside-why'>Because of the step.</p>", "out-why"),
-            *(f'<div class="zh-exercise">{exercises.render_exercise_form(e.name)}</div>' for e in EXERCISES),
+            *(f'<div class="zh-exercise">{form}</div>'
+              for form in map(exercises.render_exercise_form, [e.name for e in EXERCISES])),
             cell(verdict.html(), "out-claim"),
             fold("outer", "<p>outer text</p>" + fold("inner", '<p id="deep">deep text</p>')),
-            '<p><button type="button" data-zh-forget>Forget my answers</button></p>',
+            '<p><button type="button" data-zh-forget>Forget my answers</button>'
+            ' <span role="status"></span></p>',
             '<div style="height: 3000px">far</div>', fold("with-lab", cell(lab.body, "out-lab")),
         ])  # fmt: skip
 
@@ -149,6 +159,16 @@ def bench(tmp_path_factory):
     )
     (out / "bench.html").write_text(HEAD + body + "</main></body></html>", "utf8")
     return out
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The bench lab as one ES module, as a kernel sends it."""
+    for name in ("base.js", "labs.css"):
+        shutil.copyfile(labs.FOLDER / name, tmp_path / name)
+    (tmp_path / "bench.js").write_text(LAB, "utf8")
+    monkeypatch.setattr(labs, "FOLDER", tmp_path)
+    return labs.module("bench")
 
 
 @pytest.fixture(scope="session")
@@ -319,6 +339,37 @@ def test_a_lab_loads_when_the_reader_comes_near(opened, disk):
     assert "factor of two is missing" in tab.inner_text("#bench-said")
     tab.fill("#bench-guess", "4/2")
     assert tab.inner_text("#bench-said") == "Right."
+
+
+def test_the_same_lab_runs_as_the_module_that_a_kernel_sends(opened, module):
+    """anywidget imports the module and calls render with a model and an element: so do we."""
+    tab = opened()
+    tab.evaluate(
+        """async (module) => {
+          const values = { title: "The bench", data: [1.5, -2], step: 0, word: "w" }, heard = {};
+          window.model = {
+            get: (k) => values[k], save_changes() { this.saved = (this.saved || 0) + 1; },
+            set(k, v) { values[k] = v; (heard["change:" + k] || []).forEach((f) => f()); },
+            on(e, f) { (heard[e] ??= []).push(f); },
+            off(e, f) { heard[e] = (heard[e] || []).filter((g) => g !== f); },
+          };
+          const el = document.createElement("div");
+          document.querySelector("main").prepend(el);
+          const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
+          window.clean = await (await import(url)).default.render({ model: window.model, el });
+        }""",
+        module,
+    )
+    root = tab.locator("main > .zh-lab").first
+    assert root.get_attribute("aria-label") == "The bench"
+    assert "step 0 of w: 1.5" in root.inner_text()
+    root.get_by_role("button", name="Next").click()
+    assert "step 1 of w: −2" in root.inner_text() and tab.evaluate("model.saved") == 1
+    tab.evaluate("model.set('step', 2)")  # from Python
+    tab.wait_for_timeout(50)
+    assert "step 2 of w: 1.5" in root.inner_text()
+    tab.evaluate("clean(); model.set('step', 3)")
+    assert "step 2 of w: 1.5" in root.inner_text()
 
 
 @WAYS
@@ -535,7 +586,9 @@ def test_controls_are_large_enough_for_a_finger(opened):
     tab = opened("#lab-bench", width=390)
     tab.wait_for_selector("#bench-line")
     small = tab.evaluate("""() => [...document.querySelectorAll('.zh-controls, .zh-form, .zh-lab')]
-      .flatMap(root => [...root.querySelectorAll('button, select, input, label:has(input[type=radio])')])
+    script, style = (
+        len(gzip.compress((SITE / name).read_bytes())) for name in ("site.js", "site.css")
+    )
       .filter(n => n.type !== 'radio' && n.offsetParent)
       .map(n => [n.outerHTML.slice(0, 90), n.getBoundingClientRect().height])
       .filter(([, height]) => height < 44)""")
