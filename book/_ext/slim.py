@@ -16,6 +16,7 @@ Running it again changes nothing, so that a build which rewrites one page may fo
 from __future__ import annotations
 
 import hashlib
+import json
 import logging as python_logging
 import posixpath
 import re
@@ -190,18 +191,21 @@ def _bundle(static: Path, texts: dict[Path, str]) -> str | None:
     return name
 
 
+PRELOAD = (
+    '<script>if(location.protocol!=="file:")for(const f of %s){const l=document.createElement("link");'
+    'Object.assign(l,{rel:"preload",as:"font",type:"font/woff2",crossOrigin:"",href:"%s"+f+".woff2"});'
+    "document.head.append(l)}</script>\n"
+)
+
+
 def _link_sheet(html: str, bundle: str) -> str:
     """One style sheet in place of all; the fonts of the formulas are fetched with it, not after it."""
     prefix = SHEET.search(html)[1].split("_static/")[0]
     html = re.sub(r'<link rel="preload"[^>]*>\s*', "", html)
     head, first, rest = html.partition(SHEET.search(html)[0])
     links = f'<link rel="stylesheet" href="{prefix}_static/{bundle}">\n'
-    if 'class="katex"' in html:
-        links += "".join(
-            f'<link rel="preload" as="font" type="font/woff2" crossorigin '
-            f'href="{prefix}_static/katex/fonts/KaTeX_{font}.woff2">\n'
-            for font in FONTS
-        )
+    if 'class="katex"' in html:  # by script, since a page opened from disk may not preload a font
+        links = PRELOAD % (json.dumps(FONTS), f"{prefix}_static/katex/fonts/KaTeX_") + links
     return head + links + SHEET.sub("", rest)
 
 

@@ -54,15 +54,47 @@
     clearTimeout(timer);
     timer = setTimeout(flush, 200);
   }
+  function uncover(node) { // open the folds and predictions that hide it
+    let moved = false;
+    for (let d = node.closest("details:not([open])"); d; d = node.closest("details:not([open])")) d.open = moved = true;
+    for (const p of predictions) if (p.covers(node)) { p.reveal(); moved = true; }
+    return moved;
+  }
   function arrive() {
     written = null;
     const { id, values } = address(), target = id && document.getElementById(id);
     if (!target) return;
-    let moved = values !== null;
-    for (let d = target.closest("details:not([open])"); d; d = target.closest("details:not([open])")) d.open = moved = true;
-    for (const p of predictions) if (p.covers(target)) { p.reveal(); moved = true; }
+    const moved = uncover(target) || values !== null;
     if (values && figures[id]) figures[id](values);
     if (moved) target.scrollIntoView();
+  }
+
+  // ---------- a page that the search led to: show the first place that has a word searched for
+  const SOUGHT = "zh:sought";
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#search-results a")) return;
+    try { sessionStorage.setItem(SOUGHT, new URLSearchParams(location.search).get("q") || ""); } catch { /* not kept */ }
+  });
+  function sought() {
+    let query = "";
+    try { query = sessionStorage.getItem(SOUGHT) || ""; if (query) sessionStorage.removeItem(SOUGHT); } catch { /* none */ }
+    const words = query.toLowerCase().split(/\s+/).filter((word) => word.length > 1);
+    const stems = words.map((word) => word.slice(0, Math.max(4, word.length - 3))); // the index is of stems
+    const article = document.querySelector("article");
+    for (const wanted of article ? [words, stems] : []) {
+      const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+      for (let node; (node = texts.nextNode());) {
+        const text = node.data.toLowerCase(), word = wanted.find((w) => text.includes(w));
+        if (!word || node.parentElement.closest("script, style, svg, [aria-hidden]")) continue;
+        uncover(node.parentElement);
+        const found = node.splitText(text.indexOf(word)), mark = make("mark");
+        found.splitText(word.length);
+        found.replaceWith(mark);
+        mark.append(found);
+        mark.scrollIntoView({ block: "center" });
+        return;
+      }
+    }
   }
 
   // ---------- explore
@@ -270,4 +302,5 @@
   addEventListener("hashchange", arrive);
   addEventListener("pagehide", flush);
   arrive();
+  sought();
 })();
