@@ -23,6 +23,7 @@ from pathlib import Path
 FAKER = "40.54.0"  # the version that the committed files were made from
 FOLDER = Path(__file__).resolve().parents[1] / "zh" / "data"
 CODES = string.ascii_letters + string.digits
+# fmt: off
 PLACES = {  # where each locale is, in words that finish "names as in ..."
     "az_AZ": "Azerbaijan", "cs_CZ": "the Czech Republic", "da_DK": "Denmark", "de_AT": "Austria",
     "de_CH": "Switzerland (German)", "de_DE": "Germany", "de_LI": "Liechtenstein",
@@ -42,6 +43,7 @@ PLACES = {  # where each locale is, in words that finish "names as in ..."
     "tr_TR": "Turkey", "tw_GH": "Ghana (Twi)", "uz_UZ": "Uzbekistan", "vi_VN": "Vietnam",
     "yo_NG": "Nigeria (Yoruba)", "zh_CN": "China", "zu_ZA": "South Africa (Zulu)",
 }
+# fmt: on
 
 
 def given_names(provider, base):

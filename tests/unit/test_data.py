@@ -4,6 +4,8 @@ import hashlib
 import http.server
 import importlib.util
 import math
+import os
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -313,12 +315,16 @@ def test_no_network(server, monkeypatch):
         data.names("makemore")
 
 
+def test_without_pooch(server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(data.CorpusError, match="pip install pooch, or take the file"):
+        data.names("makemore")
+
+
 def test_a_damaged_cache_is_replaced(server, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "names.txt").write_bytes(BODY[:5])
     (tmp_path / "cache" / "tmpold").write_bytes(b"half")
-    import os
-
     os.utime(tmp_path / "cache" / "tmpold", (0, 0))
     assert data.names("makemore") == ["ada", "bo"]
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["names.txt"]

@@ -41,8 +41,7 @@ CORPORA = {
         "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
     ),
     "tinyshakespeare": (
-        GITHUB + "char-rnn/d1d7aa34fdb3626174bce1d753e6cc6845ce7087"
-        "/data/tinyshakespeare/input.txt",
+        GITHUB + "char-rnn/d1d7aa34fdb3626174bce1d753e6cc6845ce7087/data/tinyshakespeare/input.txt",
         "tinyshakespeare.txt",
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
