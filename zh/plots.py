@@ -166,7 +166,7 @@ _REFERENCE = re.compile(r'(?:xlink:)?href="#([\w.-]+)"|url\(#([\w.-]+)\)')
 _ID = re.compile(r'\s+id="([\w.-]+)"')
 _GEOMETRY = re.compile(r'\b(d|x|y|x1|x2|y1|y2|cx|cy|r|width|height|points)="([^"]*)"')
 _DECIMALS = re.compile(r"-?\d+\.\d+")
-_FONT_FAMILY = re.compile(r"(font-family:[^;\"]*;?\s*|(?<=\dpx)\s+(?:'[^']*'|[\w-]+)(?:,[^;\"]*)?)")
+_FONT_FAMILY = re.compile(r"font-family:([^;\"]*);?\s*")
 
 
 def _short(number: re.Match) -> str:
@@ -179,7 +179,7 @@ def inline_svg(svg_text: str, alt: str, uid: str, *, ink: str = "currentColor") 
 
     Prolog and metadata go; ids that are referred to get ``uid`` in front of them, the others go;
     the sentinel colours become ``ink`` and ``var(--zh-paper)``; coordinates keep two decimals;
-    text takes the font of the page.
+    text takes the font of the page, or its monospaced one.
 
     Args:
         svg_text: what matplotlib wrote (or any SVG document).
@@ -211,7 +211,9 @@ def inline_svg(svg_text: str, alt: str, uid: str, *, ink: str = "currentColor") 
         part = part.replace("xlink:href=", "href=")
         part = _GEOMETRY.sub(lambda m: f'{m[1]}="{_DECIMALS.sub(_short, m[2])}"', part)
         if part.startswith(("<text", "<tspan")):
-            part = _FONT_FAMILY.sub("", part)
+            part = _FONT_FAMILY.sub(
+                lambda m: "font-family: monospace; " if "monospace" in m[1] else "", part
+            )
         return part.replace(INK, ink).replace(PAPER, "var(--zh-paper, #fff)")
 
     text = _TAG.sub(tag, text)
@@ -283,8 +285,8 @@ def who_pays(x, dx, dout) -> Figure:
     ax.bar([i + 0.2 for i in range(n)], dx, 0.38, color=BLUE, label="reaches the input")
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.set_xticks(range(n), [f"{i}\n{v:.1f}" for i, v in enumerate(x)])
-    ax.set(xlabel="example, and its value x", ylabel="gradient", ylim=(-0.55, 1.15))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.17), ncols=2)
+    ax.set(xlabel="example, and its value x", ylabel="gradient", ylim=(-0.55, 1.4))
+    ax.legend(loc="upper center", ncols=2)
     return fig
 
 
@@ -315,7 +317,7 @@ def training(losses: dict, levels: dict, average: int = 100) -> Figure:
         ax.axhline(level, color=INK, linewidth=0.8, linestyle=":")
         ax.text(end, level, name, ha="right", va="bottom", fontsize=9)
     ax.set(xlabel="step", ylabel=f"loss, mean of {average} steps")
-    ax.legend(loc="upper center")
+    ax.legend(loc="center")
     return fig
 
 

@@ -65,6 +65,13 @@ def test_text_is_text_and_its_numbers_are_not_rounded():
     assert "loss 0.123456" in texts and "step & <b>" in texts and '"quoted"' in texts
 
 
+def test_text_takes_the_font_of_the_page_and_code_a_monospaced_one():
+    fig, ax = plots.new()
+    ax.text(0, 0, "code", family="monospace")
+    fonts = re.findall(r"font-family:[^;\"]*", plots.to_svg(fig, "a", "x"))
+    assert fonts == ["font-family: monospace"]
+
+
 def test_ids_are_unique_between_pictures_and_lead_somewhere():
     first, second = (plots.to_svg(drawing(), "a curve", uid) for uid in ("12-a", "b"))
     ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in (first, second)]
