@@ -8,6 +8,7 @@ theme. The colours of the palette have a contrast of at least 3:1 on white and o
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -394,31 +395,32 @@ def tangents(f, slopes: dict[float, float], span: tuple[float, float]) -> Figure
     return fig
 
 
-def nudge(f, slope: float, x: float, exponent: int, formula: str, errors: dict) -> Figure:
-    """What a nudge of 10**-exponent sees of f at x, and how far off its answer is.
+def nudge(f, slope: float, x: float, exponent: int, errors: dict) -> Figure:
+    """What a nudge of 10**-exponent sees of f at x, and how far off its answers are.
 
-    Left: f around x, enlarged until the nudge is as wide as the picture. Right: the error of each
-    formula for every step; errors: {formula: {exponent: error}}.
+    Left: f around x, enlarged until the nudge fits, with the forward and the central chord.
+    Right: the error of both formulas for every step; errors: {formula: {exponent: error}}.
     """
-    import numpy as np
-
     h = 10.0**-exponent
-    fig, (left, right) = new(2, size=(6.4, 3.1), width_ratios=[1, 1.15])
-    t = np.linspace(-1.6, 1.6, 161)
-    seen = np.array([(f(x + step * h) - f(x)) / h for step in t])
-    left.plot(t, slope * t, color=GREY, lw=1, label="tangent")
-    left.plot(t, seen, color=BLUE, lw=1.5, label="f, enlarged")
-    ends = (0, 1) if formula == "forward" else (-1, 1)
-    left.plot(ends, [(f(x + end * h) - f(x)) / h for end in ends], "o-", color=ORANGE)
-    left.set(xlim=(-1.6, 1.6), ylim=(-1.9 * abs(slope), 1.9 * abs(slope)))
-    left.set(xlabel="(position - x) / h", title=f"h = {h:.0e}")
-    left.legend(loc="upper left", fontsize="small")
+    fig, (left, right) = new(2, size=(6.4, 3.0), width_ratios=[1, 1.15])
+    ts = [i / 40 for i in range(-60, 61)]
+    left.plot(ts, [(f(x + t * h) - f(x)) / h for t in ts], color=INK, lw=1.2)
+    for start, color in ((0, BLUE), (-1, GREEN)):
+        ends = (start, 1)
+        left.plot(ends, [(f(x + t * h) - f(x)) / h for t in ends], "o-", color=color, ms=5)
+    left.set(xlim=(-1.5, 1.5), ylim=(-2 * abs(slope), 2 * abs(slope)), xticks=[-1, 0, 1])
+    left.set_xticklabels(["x - h", "x", "x + h"])
+    left.set(yticks=[], title=f"a step of 1e-{exponent}")
     for (name, row), color in zip(errors.items(), (BLUE, GREEN), strict=True):
-        steps = [10.0**-k for k in row]
-        right.loglog(steps, [max(e, 1e-17) for e in row.values()], "o-", ms=3, color=color)
-        right.text(1e-3, row[3] * (20 if name == "forward" else 0.02), name, ha="right")
-    right.loglog([h], [max(errors[formula][exponent], 1e-17)], "o", ms=9, color=ORANGE)
-    right.set(xlabel="step h", title=f"error {errors[formula][exponent]:.1e}")
+        logs = [math.log10(max(e, 1e-17)) for e in row.values()]
+        right.plot([-k for k in row], logs, "o-", ms=2.5, color=color)
+        right.plot([-exponent], [logs[exponent]], "o", ms=9, color=color)
+        side, place = ("right", -5) if name == "forward" else ("left", -3.3)
+        right.text(place, logs[4], name, ha=side, va="center")
+    ticks = [-15, -12, -9, -6, -3, 0]
+    right.set_xticks(ticks, [f"1e{t}" if t else "1" for t in ticks])
+    right.set_yticks([-10, -5, 0], ["1e-10", "1e-5", "1"])
+    right.set(xlabel="step h", title="error of the slope", ylim=(-12.5, 1.5))
     right.grid(True)
     return fig
 
@@ -447,7 +449,7 @@ def value_graph(graph: dict, show_grad: bool = True) -> Figure:
                 for i in column
             }
             column.sort(key=wish.__getitem__)
-            free = float("-inf")
+            free = -math.inf
             for i in column:
                 row[i] = free = max(wish[i], free + 1)
             shift = sum(wish[i] - row[i] for i in column) / len(column)
