@@ -95,9 +95,10 @@ def text(source=None):
         the path of a text file (UTF-8).
 
     The bundled text is the language reference that every CPython carries in
-    `pydoc_data.topics`, about 460,000 characters.  Its wording follows the version of
-    Python.  What can be kept stable is: topics in the order of their names, typographic
-    quotes and dashes made plain, and the 96 printable ASCII characters and newline at most.
+    `pydoc_data.topics`.  Its wording and length follow the version of Python: 465,000
+    characters in 3.11, 492,000 in 3.12, 511,000 in 3.13.  What can be kept stable is: topics
+    in the order of their names, typographic quotes and dashes made plain, and a vocabulary
+    of 96 characters at most, printable ASCII and newline.
     Raises CorpusError.
     """
     if source is None:
