@@ -1,9 +1,9 @@
 """The site's own files: style, runtime, labs, formula fonts; and large data out of the pages.
 
-Jupyter Book loads every script under `_static/` on every page, so ours live elsewhere in the source and
-are written to the site's `_static/` here: `site.css` and `site.js` (every page), `labs/*.js` (when a page
-shows the lab), `data/*.js` (when a reader needs the numbers behind a figure), `katex/` (style and fonts).
-They are classic scripts: a page opened from disk may load nothing else.
+Jupyter Book loads every script under `_static/` on every page, so ours live elsewhere in the source
+and are written to the site's `_static/` here: `site.css` and `site.js` (every page), `labs/*.js`
+(when a page shows the lab), `data/*.js` (when a reader needs the numbers behind a figure), `katex/`
+(style and fonts). They are classic scripts: a page opened from disk may load nothing else.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ def _digest(files) -> str:
 
 
 def _configure(app, config) -> None:
-    """A change of these files rewrites every page; a change of an extension reads every page again."""
+    """A change of these files rewrites every page, one of an extension reads every page again."""
     config.zh_assets = _digest(_sources())
     config.zh_extensions = _digest(sorted((BOOK / "_ext").glob("*.py")))
 
@@ -41,8 +41,12 @@ def _write(app) -> None:
         (static / folder).mkdir(parents=True, exist_ok=True)
     for file in (BOOK / "_site").iterdir():
         shutil.copyfile(file, static / file.name)
-    shutil.copytree(BOOK / "_vendor" / "katex", static / "katex", dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("*.js"))
+    shutil.copytree(
+        BOOK / "_vendor" / "katex",
+        static / "katex",
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("*.js"),
+    )
     for name in ["base", *labs.names()]:
         (static / "labs" / f"{name}.js").write_text(labs.classic(name), "utf8")
     shutil.copyfile(labs.FOLDER / "labs.css", static / "labs" / "labs.css")
@@ -53,14 +57,17 @@ def _write(app) -> None:
 
 
 def _move_payloads(app, pagename, templatename, context, doctree) -> None:
-    """Each payload of the page becomes a file, named by its content, that the page loads on demand."""
+    """Each payload of the page becomes a file, named by its content and loaded on demand."""
 
     def move(match):
         key = hashlib.sha256(match[1].encode()).hexdigest()[:12]
         file = Path(app.outdir) / "_static" / "data" / f"{key}.js"
         file.write_text(f'(window.zhData??={{}})["{key}"]={match[1]};\n', "utf8")
         url = context["pathto"](f"_static/data/{key}.js", 1)
-        return f'<script type="application/json" class="zh-payload" data-key="{key}" data-src="{url}"></script>'
+        return (
+            '<script type="application/json" class="zh-payload" '
+            f'data-key="{key}" data-src="{url}"></script>'
+        )
 
     if context.get("body"):
         context["body"] = PAYLOAD.sub(move, context["body"])

@@ -1,17 +1,18 @@
 """Run the chapters: in parallel, from a cache that sees `zh`, with every failure named.
 
-Jupyter Book executes the notebooks one by one while it reads the pages, its cache does not notice that
-`zh` has changed, and a failing cell leaves the exit code at 0. So the chapters are run here, before
-Sphinx reads the first page; Sphinx then finds all of them in jupyter-cache.
+Jupyter Book executes the notebooks one by one while it reads the pages, its cache does not notice
+that `zh` has changed, and a failing cell leaves the exit code at 0. So the chapters are run here,
+before Sphinx reads the first page; Sphinx then finds all of them in jupyter-cache.
 
-1. Kernels find `zh` in this checkout (PYTHONPATH) and use one thread each: two kernels with two threads
-   each are slower than either alone on a small machine.
-2. A chapter runs again when its code, the part of `zh` that it imports (followed through the imports),
-   the requirements or the version of Python change; not when prose or a caption does.
+1. Kernels find `zh` in this checkout (PYTHONPATH) and use one thread each: two kernels with two
+   threads each are slower than either alone on a small machine.
+2. A chapter runs again when its code, the part of `zh` that it imports (followed through the
+   imports), the requirements or the version of Python change; not when prose or a caption does.
 3. Stale chapters run side by side, `ZH_JOBS` at a time (default: one a core).
-4. A failing cell ends the build with the file, the line, the cell and the traceback of every chapter that failed.
-5. What a run shows about itself (the seconds and the peak memory of each cell, the outputs) is kept in
-   `env.zh_runs[docname]` for the pages that list it.
+4. A failing cell ends the build with the file, the line, the cell and the traceback, for every
+   chapter that failed.
+5. What a run shows about itself (the seconds and the peak memory of each cell, the outputs) is kept
+   in `env.zh_runs[docname]` for the pages that list it.
 """
 
 from __future__ import annotations
@@ -88,9 +89,7 @@ def _files(name: str, root: Path) -> list[Path]:
     if (path / "__init__.py").is_file():
         if name == PACKAGE:
             return [path / "__init__.py"]
-        return sorted(
-            f for f in path.rglob("*") if f.is_file() and "__pycache__" not in f.parts
-        )
+        return sorted(f for f in path.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
     return []
 
 
@@ -207,7 +206,7 @@ def _read(env, docname: str):
 
 
 def run_chapters(app, env, docnames: list[str]) -> None:
-    """Execute what the cache does not hold; keep what the runs show; re-read the pages that list it."""
+    """Execute what the cache does not hold, and keep what the runs show for the pages that list it."""
     config = env.mystnb_config
     if config.execution_mode != "cache":
         return
@@ -242,7 +241,9 @@ def run_chapters(app, env, docnames: list[str]) -> None:
     with ThreadPoolExecutor(workers) as pool:
         for (docname, path, text, nb, read_fmt), costs, error, seconds in pool.map(run, jobs):
             if error is not None:
-                plain = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # without the colours of a terminal
+                plain = re.sub(
+                    r"\x1b\[[\d;]*m", "", str(error)
+                )  # without the colours of a terminal
                 failures.append(f"{_where(nb, costs, path, text)}\n{plain}")
                 continue
             log.info("  %s: %.1f s", docname, seconds)
@@ -252,7 +253,9 @@ def run_chapters(app, env, docnames: list[str]) -> None:
                 CacheBundleIn(nb, record.uri, data=data), check_validity=False, overwrite=True
             )
     if failures:
-        raise ExtensionError("a cell failed in %d chapter(s)\n\n%s" % (len(failures), "\n\n".join(failures)))
+        raise ExtensionError(
+            f"a cell failed in {len(failures)} chapter(s)\n\n" + "\n\n".join(failures)
+        )
 
     changed = False
     for docname in docnames:
@@ -313,4 +316,9 @@ def setup(app):
     app.connect("source-read", _stamp_source)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", run_chapters)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "env_version": 1,
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

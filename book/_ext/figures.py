@@ -46,7 +46,9 @@ class InlineFigures(SphinxPostTransform):
             figure = options.get("figure", {})
             for what, text in (("alt text", alt), ("caption", figure.get("caption", "").strip())):
                 if not text:
-                    log.warning("a figure has no %s: give the cell `mystnb:` options", what, location=cell)
+                    log.warning(
+                        "a figure has no %s: give the cell `mystnb:` options", what, location=cell
+                    )
             if path.suffix != ".svg":
                 log.warning("%s is not an SVG: figures are drawn as SVG", path.name, location=cell)
                 continue

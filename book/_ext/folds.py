@@ -88,7 +88,9 @@ class MergeFolds(SphinxTransform):
             siblings, at = end.parent, end.parent.index(end)
             starts = [i for i in range(at) if isinstance(siblings[i], fold_start)]
             if not starts:
-                self._fail(end, "fold-end without a fold-start before it (a fold must not hold a heading)")
+                self._fail(
+                    end, "fold-end without a fold-start before it (a fold must not hold a heading)"
+                )
             start = siblings[starts[-1]]
             merged = fold(ids=start["ids"], kind=start["kind"], open=start["open"])
             merged.source, merged.line = start.source, start.line
@@ -96,7 +98,10 @@ class MergeFolds(SphinxTransform):
             merged += siblings[starts[-1] + 1 : at]
             siblings[starts[-1] : at + 1] = [merged]
         for start in self.document.findall(fold_start):
-            self._fail(start, f"fold-start “{start[0].astext()}” is never closed (a fold must not hold a heading)")
+            title = start[0].astext()
+            self._fail(
+                start, f"fold-start “{title}” is never closed (a fold must not hold a heading)"
+            )
 
     def _fail(self, node, message):
         raise ExtensionError(f"{self.env.doc2path(self.env.docname)}:{node.line}: {message}")
@@ -113,7 +118,9 @@ def depart_fold(self, node):
 
 def visit_title(self, node):
     label = KINDS[node.parent["kind"]]
-    self.body.append(f'<summary><span class="zh-fold-kind">{label}</span> <span class="zh-fold-title">')
+    self.body.append(
+        f'<summary><span class="zh-fold-kind">{label}</span> <span class="zh-fold-title">'
+    )
 
 
 def depart_title(self, node):

@@ -1,4 +1,4 @@
-"""Formulas become HTML at build time, with the vendored KaTeX: no script and no font loader in the page.
+"""Formulas become HTML at build time, with the vendored KaTeX: no script in the page.
 
 A formula that KaTeX cannot read is a warning at its line (and warnings fail the build).
 """
@@ -33,7 +33,12 @@ class Katex:
             self.engine.eval(RENDER)
         key = (tex, display)
         if key not in self.rendered:
-            options = {"displayMode": display, "throwOnError": True, "strict": "error", "macros": macros}
+            options = {
+                "displayMode": display,
+                "throwOnError": True,
+                "strict": "error",
+                "macros": macros,
+            }
             self.rendered[key] = json.loads(self.engine.call("render", tex, json.dumps(options)))
         return self.rendered[key]
 
@@ -55,7 +60,9 @@ def _html(translator, node, display: bool) -> str:
 
 
 def inline(self, node):
-    self.body.append(self.starttag(node, "span", "", CLASS="math") + _html(self, node, False) + "</span>")
+    self.body.append(
+        self.starttag(node, "span", "", CLASS="math") + _html(self, node, False) + "</span>"
+    )
     raise nodes.SkipNode
 
 

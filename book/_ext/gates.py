@@ -1,9 +1,10 @@
 """After the build: what must not happen silently.
 
-* A page of the table of contents that was not built, or has no content, fails the build; so does an empty site.
+* A page of the table of contents that was not built, or has no content, fails the build; so does an
+  empty site.
 * Pages that left the table of contents leave the site.
-* A build that warned is read again from the start next time: Sphinx would otherwise forget the warning
-  and publish the page.
+* A build that warned is read again from the start next time: Sphinx would otherwise forget the
+  warning and publish the page.
 """
 
 import re
@@ -17,7 +18,9 @@ MIN_WORDS = 20
 def words(html: str) -> int:
     """How many words the article of a page holds."""
     article = re.search(r'<article class="bd-article"[^>]*>(.*?)</article>', html, re.S)
-    text = re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", article[1] if article else "", flags=re.S)
+    text = re.sub(
+        r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", article[1] if article else "", flags=re.S
+    )
     return len(text.split())
 
 

@@ -1,4 +1,4 @@
-"""The line under a chapter's title: how to open the page as a notebook, and what running it costs."""
+"""The line under a chapter's title: how to open it as a notebook, and what running it costs."""
 
 from html import escape
 

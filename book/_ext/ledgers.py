@@ -1,7 +1,7 @@
 """Pages that list what the runs of all chapters showed.
 
-`{claims-ledger}` lists every claim with its verdict and where it stands; `{cost-ledger}` what each cell
-cost. A cell that took `EXPENSIVE` seconds or more carries a label with its cost in its own chapter.
+`{claims-ledger}` lists every claim with its verdict and where it stands; `{cost-ledger}` what each
+cell cost. A cell that took `EXPENSIVE` seconds or more says so in its own chapter.
 The numbers come from `env.zh_runs`, filled before the first page is read (execution.py).
 """
 
@@ -57,8 +57,11 @@ def _toc(env, docname) -> list[str]:
 
 
 def cost(seconds: float, megabytes: float) -> tuple[str, str]:
-    """A cost as the reader sees it, in one class, so that a comparison of two builds can leave it out."""
-    return f'<span class="zh-cost">{seconds:.1f} s</span>', f'<span class="zh-cost">{megabytes:.0f} MB</span>'
+    """A cost as the reader sees it; its class lets a comparison of two builds leave it out."""
+    return (
+        f'<span class="zh-cost">{seconds:.1f} s</span>',
+        f'<span class="zh-cost">{megabytes:.0f} MB</span>',
+    )
 
 
 class FillLedgers(SphinxPostTransform):
@@ -97,7 +100,9 @@ class FillLedgers(SphinxPostTransform):
         parts = []
         for docname in _in_order(self.env):
             run = self.env.zh_runs[docname]
-            total = cost(sum(c["seconds"] for c in run["cells"]), max(c["peak_mb"] for c in run["cells"]))
+            total = cost(
+                sum(c["seconds"] for c in run["cells"]), max(c["peak_mb"] for c in run["cells"])
+            )
             rows = []
             for number, c in enumerate(run["cells"], 1):
                 seconds, peak = cost(c["seconds"], c["peak_mb"])
@@ -110,7 +115,8 @@ class FillLedgers(SphinxPostTransform):
                 f"<h3>{self._link(docname, '', self._title(docname))}</h3>"
                 f"<p>{len(rows)} cells, {total[0]} in all, peak {total[1]}.</p>"
                 '<details class="zh-fold"><summary>Each cell</summary>'
-                '<div class="zh-fold-body zh-table" tabindex="0" role="group" aria-label="cost of each cell"><table>'
+                '<div class="zh-fold-body zh-table" tabindex="0" role="group" '
+                'aria-label="cost of each cell"><table>'
                 "<thead><tr><th>#</th><th>Cell</th><th>Time</th><th>Peak memory</th></tr></thead>"
                 f"<tbody>{''.join(rows)}</tbody></table></div></details>"
             )
@@ -130,7 +136,10 @@ class LabelCosts(SphinxPostTransform):
             if node.get("nb_element") == "cell_code" and node["cell_index"] in cells:
                 c = cells[node["cell_index"]]
                 seconds, peak = cost(c["seconds"], c["peak_mb"])
-                text = f'<p class="zh-cost-label">This cell took {seconds} and {peak} when the book was built.</p>'
+                text = (
+                    f'<p class="zh-cost-label">This cell took {seconds} and {peak} '
+                    "when the book was built.</p>"
+                )
                 node.append(late(html=text))
 
 

@@ -58,7 +58,8 @@ class Predict(SphinxDirective):
             raise self.error(f"prediction {name!r} stands twice in this chapter")
         seen.append(name)
         node = block(
-            before=f'<div class="zh-predict" id="predict-{name}" data-name="{name}" data-kind="{kind}">'
+            before=f'<div class="zh-predict" id="predict-{name}" data-name="{name}" '
+            f'data-kind="{kind}">'
             '<p class="zh-label">Predict, then run</p>',
             after="</div>\n",
         )
@@ -91,7 +92,8 @@ class ExerciseDirective(SphinxDirective):
         minutes = f"{spec.minutes} minute" + ("s" if spec.minutes != 1 else "")
         node = block(
             before=f'<div class="zh-exercise" id="{ident}" data-name="{name}">'
-            f'<p class="zh-label">Exercise · {minutes}</p><p><strong>{escape(spec.title)}</strong></p>',
+            f'<p class="zh-label">Exercise · {minutes}</p>'
+            f"<p><strong>{escape(spec.title)}</strong></p>",
             after="</div>\n",
         )
         node += self.parse_content_to_nodes()

@@ -2,15 +2,15 @@
 
 The stock theme sends 1.2 MB for a page of text. Here, on the written pages:
 
-* scripts that a page does not use are dropped (FontAwesome's: its icons are a font already; the search
-  tools, except on the search page; thebe), the others are deferred;
+* scripts that a page does not use are dropped (FontAwesome's: its icons are a font already; the
+  search tools, except on the search page; thebe), the others are deferred;
 * the colour theme is set before the first paint;
 * the style sheets become one, without the rules whose classes occur nowhere in the site;
 * the icon font keeps the icons in use;
 * faults of the theme that axe and Lighthouse name are mended;
 * what no page refers to any more is deleted.
 
-Running it again changes nothing, so that a build which rewrites one page may follow one that wrote all.
+Running it again changes nothing, so a build that rewrites one page may follow one that wrote all.
 """
 
 from __future__ import annotations
@@ -38,8 +38,18 @@ DROP = ("scripts/fontawesome.js", "sphinx-thebe.js", "design-tabs.js", "togglebu
 SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_highlight.js")
 SHEET = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"]+)"[^>]*>\s*')
 FONTS = ("Main-Regular", "Math-Italic")  # of nearly every formula
-UNUSED = ("*.map", "fontawesome.js*", "sphinx-thebe.*", "togglebutton.*", "design-tabs.js", "sphinx-design.*",
-          "mystnb.*.css", "webpack-macros.html", "sbt-webpack-macros.html", "locales/**/*.*")
+UNUSED = (
+    "*.map",
+    "fontawesome.js*",
+    "sphinx-thebe.*",
+    "togglebutton.*",
+    "design-tabs.js",
+    "sphinx-design.*",
+    "mystnb.*.css",
+    "webpack-macros.html",
+    "sbt-webpack-macros.html",
+    "locales/**/*.*",
+)
 
 
 # -- one page -------------------------------------------------------------------------------------
@@ -63,8 +73,12 @@ def scripts(html: str, is_search: bool) -> str:
     html = re.sub(r"<script>(?:let toggle|var togglebutton)[^<]*</script>\n?", "", html)
     html = re.sub(r"<script>DOCUMENTATION_OPTIONS\.pagename[^<]*</script>\n?", "", html)
     if not is_search:
-        html = re.sub(r"<script>DOCUMENTATION_OPTIONS\.search_as_you_type[^<]*</script>\n?", "", html)
-    html = re.sub(r'<script data-cfasync="false">.*?</script>', lambda m: THEME, html, count=1, flags=re.S)
+        html = re.sub(
+            r"<script>DOCUMENTATION_OPTIONS\.search_as_you_type[^<]*</script>\n?", "", html
+        )
+    html = re.sub(
+        r'<script data-cfasync="false">.*?</script>', lambda m: THEME, html, count=1, flags=re.S
+    )
     return html
 
 
@@ -100,7 +114,7 @@ def _selectors(prelude: str) -> list[str]:
 
 
 def purge(css: str, used: set[str]) -> str:
-    """The style sheet without comments and without the selectors whose classes are not in `used`."""
+    """The style sheet without comments, and without selectors whose classes are not in `used`."""
     optional = re.compile(r":(?:not|is|where|has)\([^()]*\)")
     classes = re.compile(r"\.(-?[_a-zA-Z][\w-]*)")
 
@@ -130,22 +144,22 @@ def purge(css: str, used: set[str]) -> str:
 
 
 def joined(static: Path, sheets: list[str]) -> str:
-    """The style sheets as one text, with their imports in place and their addresses relative to `static`."""
-    parts = []
-    for sheet in sheets:
-        file, folder = static / sheet, posixpath.dirname(sheet)
-        text = re.sub(
-            r'@import\s+(?:url\()?["\']?([^)"\';]+)["\']?\)?;?',
-            lambda m: (file.parent / m[1]).read_text("utf8"),
-            file.read_text("utf8"),
-        )
-        text = re.sub(
-            r"url\(([\"']?)(?!data:|https?:|#|/)([^)\"']+)\1\)",
-            lambda m: f"url({posixpath.normpath(posixpath.join(folder, m[2]))})",
-            text,
-        )
-        parts.append(text)
-    return "\n".join(parts)
+    """The style sheets as one text, imports in place, their addresses relative to `static`."""
+    return "\n".join(_relocated(static, sheet) for sheet in sheets)
+
+
+def _relocated(static: Path, sheet: str) -> str:
+    file, folder = static / sheet, posixpath.dirname(sheet)
+    text = re.sub(
+        r'@import\s+(?:url\()?["\']?([^)"\';]+)["\']?\)?;?',
+        lambda m: (file.parent / m[1]).read_text("utf8"),
+        file.read_text("utf8"),
+    )
+    return re.sub(
+        r"url\(([\"']?)(?!data:|https?:|#|/)([^)\"']+)\1\)",
+        lambda m: f"url({posixpath.normpath(posixpath.join(folder, m[2]))})",
+        text,
+    )
 
 
 def subset_icons(static: Path, css: str) -> None:
@@ -156,7 +170,9 @@ def subset_icons(static: Path, css: str) -> None:
         full = woff.with_suffix(".ttf")
         if not full.exists():
             continue
-        options = subset.Options(flavor="woff2", drop_tables=["GSUB", "GPOS"], recalc_timestamp=False)
+        options = subset.Options(
+            flavor="woff2", drop_tables=["GSUB", "GPOS"], recalc_timestamp=False
+        )
         font = subset.load_font(str(full), options)
         subsetter = subset.Subsetter(options)
         subsetter.populate(unicodes=glyphs)
@@ -169,17 +185,24 @@ def subset_icons(static: Path, css: str) -> None:
 
 
 def _bundle(static: Path, texts: dict[Path, str]) -> str | None:
-    """Write the one style sheet that all pages use; return its name (None if no page was written)."""
+    """Write the one style sheet of all pages; return its name (None if no page was written)."""
     sheets: list[str] = []
     for html in texts.values():
         for address in SHEET.findall(html):
             name = address.split("_static/")[-1].split("?")[0]
-            if not name.startswith("bundle.") and name not in sheets and not name.startswith("sphinx-thebe"):
+            if (
+                not name.startswith("bundle.")
+                and name not in sheets
+                and not name.startswith("sphinx-thebe")
+            ):
                 sheets.append(name)
     if not sheets:
         return None
-    own = [f.read_text("utf8") for f in [*static.glob("*.js"), *static.glob("labs/*.js"), *static.glob("scripts/*.js")]
-           if "fontawesome" not in f.name]
+    own = [
+        f.read_text("utf8")
+        for f in [*static.glob("*.js"), *static.glob("labs/*.js"), *static.glob("scripts/*.js")]
+        if "fontawesome" not in f.name
+    ]
     used = set(re.findall(r"[_a-zA-Z][\w-]*", "\n".join([*texts.values(), *own])))
     css = purge(joined(static, sheets), used)
     name = f"bundle.{hashlib.sha256(css.encode()).hexdigest()[:10]}.css"
@@ -187,40 +210,46 @@ def _bundle(static: Path, texts: dict[Path, str]) -> str | None:
         old.unlink()
     (static / name).write_text(css, "utf8")
     subset_icons(static, css)
-    log.info("style sheets: %d kB, of which %d kB are used", len(joined(static, sheets)) // 1000, len(css) // 1000)
+    log.info(
+        "style sheets: %d kB, of which %d kB are used",
+        len(joined(static, sheets)) // 1000,
+        len(css) // 1000,
+    )
     return name
 
 
-PRELOAD = (
-    '<script>if(location.protocol!=="file:")for(const f of %s){const l=document.createElement("link");'
-    'Object.assign(l,{rel:"preload",as:"font",type:"font/woff2",crossOrigin:"",href:"%s"+f+".woff2"});'
-    "document.head.append(l)}</script>\n"
-)
+# By script, since a page opened from disk may not preload a font
+PRELOAD = """<script class="preload">if(location.protocol!=="file:")for(const f of %s){
+const l=document.createElement("link");Object.assign(l,{rel:"preload",as:"font",
+type:"font/woff2",crossOrigin:"",href:"%s"+f+".woff2"});document.head.append(l)}</script>
+"""
 
 
 def _link_sheet(html: str, bundle: str) -> str:
-    """One style sheet in place of all; the fonts of the formulas are fetched with it, not after it."""
-    prefix = SHEET.search(html)[1].split("_static/")[0]
-    html = re.sub(r'<link rel="preload"[^>]*>\s*', "", html)
-    head, first, rest = html.partition(SHEET.search(html)[0])
+    """One style sheet in place of all; the formulas' fonts are fetched with it, not after it."""
+    html = re.sub(r'<script class="preload">.*?</script>\n', "", html, flags=re.S)
+    first = SHEET.search(html)
+    head, _, rest = html.partition(first[0])
+    prefix = first[1].split("_static/")[0]
     links = f'<link rel="stylesheet" href="{prefix}_static/{bundle}">\n'
-    if 'class="katex"' in html:  # by script, since a page opened from disk may not preload a font
+    if 'class="katex"' in html:
         links = PRELOAD % (json.dumps(FONTS), f"{prefix}_static/katex/fonts/KaTeX_") + links
     return head + links + SHEET.sub("", rest)
 
 
+ROOT_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="description" content="{title}: an interactive book.">
+<meta http-equiv="refresh" content="0; url={first}"><link rel="canonical" href="{first}"></head>
+<body><main><h1>{title}</h1><p><a href="{first}">Start reading</a></p></main></body></html>
+"""
+
+
 def _root_page(app) -> None:
-    """The bare meta refresh at the root becomes a page that a reader and a search engine can use."""
-    root, first = Path(app.outdir) / "index.html", app.config.root_doc + ".html"
-    title = app.config.html_title
-    root.write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="description" content="{title}: an interactive book.">\n'
-        f'<meta http-equiv="refresh" content="0; url={first}"><link rel="canonical" href="{first}"></head>\n'
-        f'<body><main><h1>{title}</h1><p><a href="{first}">Start reading</a></p></main></body></html>\n',
-        "utf8",
-    )
+    """The bare meta refresh at the root becomes a page that readers and search engines can use."""
+    page = ROOT_PAGE.format(title=app.config.html_title, first=app.config.root_doc + ".html")
+    (Path(app.outdir) / "index.html").write_text(page, "utf8")
 
 
 def slim(app, error) -> None:
