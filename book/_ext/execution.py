@@ -206,7 +206,7 @@ def _read(env, docname: str):
 
 
 def run_chapters(app, env, docnames: list[str]) -> None:
-    """Execute what the cache does not hold, and keep what the runs show for the pages that list it."""
+    """Execute what the cache does not hold; keep what the runs show."""
     config = env.mystnb_config
     if config.execution_mode != "cache":
         return
