@@ -29,22 +29,30 @@ import torch
 def unbroadcast(grad: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Sum `grad` down to `shape`: the backward of broadcasting.
 
-    Where the forward pass used one number many times, its gradient is the sum over those uses.
+    Where the forward pass used one number many times, its gradient is the
+    sum over those uses.
 
     >>> unbroadcast(torch.ones(4, 3), (1, 3))
     tensor([[4., 4., 4.]])
     """
     shape = tuple(shape)
-    extra = grad.ndim - len(shape)
-    fits = extra >= 0 and all(s in (1, g) for g, s in zip(grad.shape[extra:], shape, strict=False))
-    if not fits:
+    if torch.Size(shape) == grad.shape:
+        return grad
+    if not _broadcasts(shape, grad.shape):
         raise ValueError(
-            f"A tensor of shape {shape} does not broadcast to {tuple(grad.shape)}, so a gradient "
-            f"of that shape cannot be its own. Check which of the two shapes is wrong.")
-    if extra:                                            # axes that the forward pass put in front
-        grad = grad.sum(tuple(range(extra)))
-    stretched = tuple(i for i, s in enumerate(shape) if s == 1 and grad.shape[i] != 1)
-    return grad.sum(stretched, keepdim=True) if stretched else grad
+            f"A tensor of shape {shape} does not broadcast to {tuple(grad.shape)}, "
+            "so it cannot have a gradient of that shape. Check both shapes.")
+    extra = grad.ndim - len(shape)         # axes put in front by the forward pass
+    grad = grad.sum(tuple(range(extra))) if extra else grad
+    axes = [i for i, size in enumerate(shape) if size != grad.shape[i]]
+    return grad.sum(axes, keepdim=True) if axes else grad
+
+
+def _broadcasts(shape: tuple[int, ...], to: torch.Size) -> bool:
+    """Can a tensor of this shape be stretched to that one?"""
+    tail = to[len(to) - len(shape):]
+    return len(shape) <= len(to) and all(
+        a in (1, b) for a, b in zip(shape, tail, strict=True))
 
 
 # ---------------------------------------------------------------------------
@@ -67,7 +75,7 @@ def mul_backward(dout, a, b):
 
 
 def matmul_backward(dout, a, b):
-    """out = a @ b, (n, m) = (n, k) @ (k, m). The shapes leave one possibility for each."""
+    """out = a @ b, (n, m) = (n, k) @ (k, m). The shapes leave one choice."""
     return dout @ b.T, a.T @ dout
 
 
@@ -92,27 +100,29 @@ def tanh_backward(dout, out):
 
 
 def sum_backward(dout, shape):
-    """out = a.sum(..., keepdim=True). Every summand gets the gradient of its sum: a broadcast."""
+    """out = a.sum(..., keepdim=True). Every summand gets the sum's gradient."""
     return dout.expand(shape)
 
 
 def max_backward(dout, a, dim):
-    """out = a.max(dim, keepdim=True).values. Only the largest entry gets the gradient."""
-    mask = torch.zeros_like(a).scatter_(dim, a.max(dim, keepdim=True).indices, 1.0)
+    """out = a.max(dim, keepdim=True).values. The winner gets all of it."""
+    winner = a.max(dim, keepdim=True).indices
+    mask = torch.zeros_like(a).scatter_(dim, winner, 1.0)
     return dout * mask
 
 
 def pick_backward(dout, shape, rows, columns):
-    """out = a[rows, columns], no place picked twice. The gradient lands where it was picked."""
+    """out = a[rows, columns], no place picked twice. It goes back there."""
     da = torch.zeros(shape, dtype=dout.dtype)
     da[rows, columns] = dout
     return da
 
 
 def embedding_backward(dout, shape, index):
-    """out = table[index]. A row that was used several times gets the sum of its gradients."""
+    """out = table[index]. A row used several times gets the sum."""
     dtable = torch.zeros(shape, dtype=dout.dtype)
-    return dtable.index_add_(0, index.reshape(-1), dout.reshape(-1, shape[-1]))
+    rows = dout.reshape(-1, shape[-1])
+    return dtable.index_add_(0, index.reshape(-1), rows)
 
 
 # ---------------------------------------------------------------------------
@@ -147,12 +157,11 @@ def init(vocab: int, context: int, *, embedding: int = 10, hidden: int = 64,
         b2=normal(vocab) * 0.1)
 
 
-def forward(p: SimpleNamespace, X: torch.Tensor, Y: torch.Tensor, *, bessel: bool = True,
-            eps: float = 1e-5) -> SimpleNamespace:
-    """The whole network in small steps: parameters `p`, contexts X (n, T), targets Y (n,).
+def forward(p, X, Y, *, bessel: bool = True, eps: float = 1e-5) -> SimpleNamespace:
+    """The whole network in small steps, every tensor kept.
 
-    Returns the parameters, the batch and every tensor on the way; the loss is `.loss`. `bessel`
-    divides the variance by n - 1 (as the lecture does) or by n (as `torch.nn.BatchNorm1d` does).
+    Parameters p, contexts X (n, T), targets Y (n,). `bessel` divides the
+    variance by n - 1 (as the lecture does) or by n (as torch.nn does).
     """
     t = SimpleNamespace(**vars(p), X=X, Y=Y, n=len(X), bessel=bessel)
     # the hidden layer
@@ -187,7 +196,7 @@ def forward(p: SimpleNamespace, X: torch.Tensor, Y: torch.Tensor, *, bessel: boo
 
 
 def unfused(t: SimpleNamespace, eps: float = 1e-5) -> SimpleNamespace:
-    """The gradient of the loss with respect to each of the 26 tensors, one rule at a time."""
+    """The gradients of all 26 tensors, one rule at a time."""
     g = SimpleNamespace()
     loss_to_logits(t, g)
     logits_to_hpreact(t, g)
@@ -199,15 +208,17 @@ def unfused(t: SimpleNamespace, eps: float = 1e-5) -> SimpleNamespace:
 def loss_to_logits(t, g):
     """Back through the cross-entropy: 8 tensors."""
     rows = torch.arange(t.n)
-    each = torch.full((t.n,), -1 / t.n, dtype=t.logprobs.dtype)        # the mean and the minus
+    each = torch.full((t.n,), -1 / t.n, dtype=t.logprobs.dtype)
     g.logprobs = pick_backward(each, t.logprobs.shape, rows, t.Y)
     g.probs = log_backward(g.logprobs, t.probs)
-    g.counts, g.counts_sum_inv = mul_backward(g.probs, t.counts, t.counts_sum_inv)
+    g.counts, g.counts_sum_inv = mul_backward(
+        g.probs, t.counts, t.counts_sum_inv)
     g.counts_sum = pow_backward(g.counts_sum_inv, t.counts_sum, -1)
-    g.counts = g.counts + sum_backward(g.counts_sum, t.counts.shape)   # second path
+    g.counts = g.counts + sum_backward(g.counts_sum, t.counts.shape)
     g.norm_logits = exp_backward(g.counts, t.counts)
-    g.logits, g.logit_maxes = sub_backward(g.norm_logits, t.logits, t.logit_maxes)
-    g.logits = g.logits + max_backward(g.logit_maxes, t.logits, 1)     # second path
+    g.logits, g.logit_maxes = sub_backward(
+        g.norm_logits, t.logits, t.logit_maxes)
+    g.logits = g.logits + max_backward(g.logit_maxes, t.logits, 1)
 
 
 def logits_to_hpreact(t, g):
@@ -224,9 +235,9 @@ def hpreact_to_hprebn(t, g, eps=1e-5):
     g.bndiff, g.bnvar_inv = mul_backward(g.bnraw, t.bndiff, t.bnvar_inv)
     g.bnvar = pow_backward(g.bnvar_inv, t.bnvar + eps, -0.5)
     g.bndiff2 = sum_backward(g.bnvar / (t.n - t.bessel), t.bndiff2.shape)
-    g.bndiff = g.bndiff + pow_backward(g.bndiff2, t.bndiff, 2)         # second path
+    g.bndiff = g.bndiff + pow_backward(g.bndiff2, t.bndiff, 2)
     g.hprebn, g.bnmeani = sub_backward(g.bndiff, t.hprebn, t.bnmeani)
-    g.hprebn = g.hprebn + sum_backward(g.bnmeani / t.n, t.hprebn.shape)  # second path
+    g.hprebn = g.hprebn + sum_backward(g.bnmeani / t.n, t.hprebn.shape)
 
 
 def hprebn_to_C(t, g):
@@ -242,24 +253,24 @@ def hprebn_to_C(t, g):
 
 
 def cross_entropy_backward(logits, Y):
-    """loss = mean of -log softmax(logits)[Y]. Gradient: (softmax - one-hot) / n, (n, V)."""
+    """loss = mean of -log softmax(logits)[Y]. Gradient of the logits, (n, V)."""
     dlogits = torch.softmax(logits, 1)
     dlogits[torch.arange(len(Y)), Y] -= 1
     return dlogits / len(Y)
 
 
 def batchnorm_backward(dout, xhat, gain, inv_std, bessel=False):
-    """out = gain * xhat + bias with xhat = (x - mean) * inv_std. Gradient of x, (n, H).
+    """out = gain * xhat + bias, xhat = (x - mean) * inv_std. Gradient of x.
 
-    `bessel` says whether the variance inside `inv_std` was divided by n - 1 (True) or n (False).
+    `bessel`: was the variance divided by n - 1 (True) or by n (False)?
     """
-    n = len(dout)
-    spread = xhat * (dout * xhat).sum(0) / (n - bessel)                # along xhat
+    n = len(dout)                                                 # (n, H)
+    spread = xhat * (dout * xhat).sum(0) / (n - bessel)
     return gain * inv_std * (dout - dout.mean(0) - spread)
 
 
 def fused(t: SimpleNamespace) -> SimpleNamespace:
-    """The same gradients as `unfused`, of the 13 tensors that remain when whole layers are one."""
+    """The same gradients for the 13 tensors that remain between whole layers."""
     g = SimpleNamespace()
     g.logits = cross_entropy_backward(t.logits, t.Y)
     g.h, g.W2 = matmul_backward(g.logits, t.h, t.W2)
@@ -267,12 +278,19 @@ def fused(t: SimpleNamespace) -> SimpleNamespace:
     g.hpreact = tanh_backward(g.h, t.h)
     g.bngain = (g.hpreact * t.bnraw).sum(0, keepdim=True)
     g.bnbias = g.hpreact.sum(0, keepdim=True)
-    g.hprebn = batchnorm_backward(g.hpreact, t.bnraw, t.bngain, t.bnvar_inv, t.bessel)
+    g.hprebn = batchnorm_backward(
+        g.hpreact, t.bnraw, t.bngain, t.bnvar_inv, t.bessel)
     g.embcat, g.W1 = matmul_backward(g.hprebn, t.embcat, t.W1)
     g.b1 = g.hprebn.sum(0)
     g.emb = g.embcat.view(t.emb.shape)
     g.C = embedding_backward(g.emb, t.C.shape, t.X)
     return g
+
+
+def descend(p, g, lr):
+    """One step of gradient descent on the parameters, in place."""
+    for name in PARAMETERS:
+        getattr(p, name).sub_(lr * getattr(g, name))
 
 
 # ---------------------------------------------------------------------------
@@ -339,11 +357,9 @@ def _wrong_shape(mine: torch.Tensor, reference: torch.Tensor) -> str:
         return how + ": transposed"
     if mine.squeeze().shape == reference.squeeze().shape:
         return how + ": an axis of size 1 too many or too few (keepdim)"
-    try:
-        unbroadcast(mine, want)
-    except ValueError:
-        return how
-    return how + ": broadcast in forward, so sum in backward"
+    if _broadcasts(want, mine.shape):
+        return how + ": broadcast in forward, so sum in backward"
+    return how
 
 
 def _how_wrong(mine: torch.Tensor, reference: torch.Tensor) -> str:

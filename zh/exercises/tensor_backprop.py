@@ -131,7 +131,7 @@ EXERCISES = [
     ),
     Exercise(
         "embedding-rows",
-        "A letter used three times",
+        "A letter used again",
         minutes=3,
         kind="number",
         answer=3,

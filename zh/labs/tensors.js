@@ -5,16 +5,16 @@ import { data, el, svg, button, field, state, keys, announcer, guess, show, colo
 
 // Where each tensor stands: column, row. A name with a mark repeats the end of the band above.
 const PLACES = {
-  C: [0, 0], emb: [1, 0], embcat: [2, 0], hprebn: [4.1, 0], W1: [2.6, 1], b1: [3.7, 1],
-  "hprebn'": [0, 2.2], bnmeani: [0.55, 3.2], bndiff: [1.3, 2.2], bndiff2: [1.9, 3.2], bnvar: [2.95, 3.2],
-  bnvar_inv: [4, 3.2], bnraw: [4.4, 2.2], hpreact: [5.9, 2.2], bngain: [5.05, 3.2], bnbias: [6.1, 3.2],
-  "hpreact'": [0, 4.4], h: [1.1, 4.4], logits: [3.1, 4.4], W2: [1.7, 5.4], b2: [2.8, 5.4],
-  "logits'": [0, 6.6], logit_maxes: [0.55, 7.6], norm_logits: [1.3, 6.6], counts: [2.5, 6.6],
-  counts_sum: [2.9, 7.6], counts_sum_inv: [4.1, 7.6], probs: [4.4, 6.6], logprobs: [5.4, 6.6], loss: [6.4, 6.6],
+  C: [0, 0], emb: [1.17, 0], embcat: [2.34, 0], hprebn: [4.4, 0], W1: [3.1, 1], b1: [4.3, 1],
+  "hprebn'": [0, 2.3], bndiff: [1.5, 2.3], bnraw: [4.75, 2.3], hpreact: [6.3, 2.3],
+  bnmeani: [0.72, 3.3], bndiff2: [1.9, 3.3], bnvar: [3.07, 3.3], bnvar_inv: [4.24, 3.3], bngain: [5.41, 3.3], bnbias: [6.58, 3.3],
+  "hpreact'": [0, 4.6], h: [1.5, 4.6], logits: [3.7, 4.6], W2: [2.4, 5.6], b2: [3.6, 5.6],
+  "logits'": [0, 6.9], norm_logits: [1.5, 6.9], counts: [2.67, 6.9], probs: [4.4, 6.9], logprobs: [5.5, 6.9], loss: [6.6, 6.9],
+  logit_maxes: [0.72, 7.9], counts_sum: [2.9, 7.9], counts_sum_inv: [4.1, 7.9],
 };
 const PARAMETERS = ["C", "W1", "b1", "bngain", "bnbias", "W2", "b2"];
-const WIDE = 92, HIGH = 44, PITCH = 99, LINE = 58;
-const BANDS = [["hidden layer", 0], ["batch normalisation", 2.2], ["output layer", 4.4], ["cross-entropy", 6.6]];
+const WIDE = 82, HIGH = 44, PITCH = 86, LINE = 60, BAND = 2.3;
+const BANDS = ["hidden layer", "batch normalisation", "output layer", "cross-entropy"];
 
 const bare = (name) => name.replace("'", "");
 const size = (shape) => shape.length ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "()";
@@ -36,6 +36,9 @@ function axes(step, use) {
     return [`${from} is summed over ${plural(use.axis)} to ${to}.`, `sum over ${plural(use.axis)}`, `copy along ${plural(use.axis)}`];
   }
   if (use.axes === "product") return [`A matrix product: ${from} on the way to ${to}. The shapes decide.`];
+  if (use.axes === "looked up") {
+    return [`Rows of ${from} are copied into ${to}; a letter that stands there often is copied often.`, "look up rows", "add up by row"];
+  }
   if (use.axes === "moved") return [`The numbers of ${from} move to ${to}; none is changed.`];
   return [`Same shape, ${size(use.shape)}: entry by entry.`];
 }
@@ -61,18 +64,24 @@ function graph(steps, loss, go) {
   const index = Object.fromEntries(steps.map((s, i) => [s.name, i]));
   const uses = Object.fromEntries(steps.map((s) => [s.name, s.uses.map((u) => u.out)]));
   const at = (name) => [6 + PLACES[name][0] * PITCH, 22 + PLACES[name][1] * LINE];
-  const band = (name) => Math.floor(PLACES[name][1] / 2.2 + 0.01);
+  const band = (name) => Math.floor(PLACES[name][1] / BAND + 0.01);
+  const head = ([x, y], [fx, fy]) => {
+    const far = Math.hypot(x - fx, y - fy) || 1, c = (x - fx) / far, d = (y - fy) / far;
+    return svg("path", { fill: "currentColor", stroke: "none",
+      d: `M${x} ${y}L${x - 8 * c - 4 * d} ${y - 8 * d + 4 * c}L${x - 8 * c + 4 * d} ${y - 8 * d - 4 * c}Z` });
+  };
   const edges = [], nodes = {};
   for (const s of steps) {
     for (const out of uses[s.name]) {
-      const ghost = s.name + "'" in PLACES && band(s.name) !== band(out) ? s.name + "'" : s.name;
-      const [x1, y1] = at(ghost), [x2, y2] = at(out);
-      const level = Math.abs(y1 - y2) < 2;
-      const d = level ? [x1 + WIDE, y1 + HIGH / 2, x2, y2 + HIGH / 2]
-        : [x1 + WIDE * (x2 > x1 + WIDE ? 0.85 : 0.5), y1 + (y2 > y1 ? HIGH : 0), x2 + WIDE * (x2 > x1 + WIDE ? 0.15 : 0.5), y2 + (y2 > y1 ? 0 : HIGH)];
-      const path = level && s.name === "bndiff" || level && s.name === "counts"
-        ? `M${d[0]} ${d[1]}H${d[2]}` : `M${d[0]} ${d[1]}L${d[2]} ${d[3]}`;
-      edges.push([s.name, out, svg("path", { d: path, fill: "none", stroke: "currentColor" })]);
+      const from = s.name + "'" in PLACES && band(s.name) !== band(out) ? s.name + "'" : s.name;
+      const [x1, y1] = at(from), [x2, y2] = at(out), middle = HIGH / 2;
+      const level = Math.abs(y1 - y2) < 2, down = y2 > y1;
+      const lean = (x) => WIDE * (x > WIDE / 2 ? 0.75 : x < -WIDE / 2 ? 0.25 : 0.5);
+      const start = level ? [x1 + WIDE, y1 + middle] : [x1 + lean(x2 - x1), y1 + (down ? HIGH : 0)];
+      const end = level ? [x2, y2 + middle] : [x2 + lean(x1 - x2), y2 + (down ? 0 : HIGH)];
+      const there = head(end, start), back = head(start, end);
+      const line = svg("path", { d: `M${start}L${end}`, fill: "none", stroke: "currentColor" });
+      edges.push({ name: s.name, line, there, back, all: svg("g", null, line, there, back) });
     }
   }
   const draw = (name) => {
@@ -80,18 +89,18 @@ function graph(steps, loss, go) {
     const box = svg("rect", { x, y, width: WIDE, height: HIGH, rx: PARAMETERS.includes(real) ? 20 : 4,
       stroke: "currentColor", "stroke-dasharray": ghost ? "4 3" : null });
     const g = svg("g", step ? { role: "button", tabindex: -1, style: "cursor:pointer", onclick: () => go(real) } : null,
-      box, svg("text", { x: x + WIDE / 2, y: y + 18, "text-anchor": "middle", "font-size": 12 }, real),
+      box, svg("text", { x: x + WIDE / 2, y: y + 18, "text-anchor": "middle", "font-size": real.length > 12 ? 9.8 : 12 }, real),
       svg("text", { x: x + WIDE / 2, y: y + 34, "text-anchor": "middle", "font-size": 11 }, step ? size(step.shape) : show(loss)));
     if (step) g.setAttribute("aria-label", `${real} ${size(step.shape)}`);
     (nodes[real] ??= []).push([g, box]);
     return g;
   };
   const boxes = Object.keys(PLACES).map(draw);
-  const wide = 6 + 6.4 * PITCH + WIDE + 10, high = 22 + 7.6 * LINE + HIGH + 6;
-  const picture = svg("svg", { viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, style: `min-width:${wide * 0.92}px`,
+  const wide = 6 + 6.6 * PITCH + WIDE + 6, high = 22 + 7.9 * LINE + HIGH + 6;
+  const picture = svg("svg", { viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, style: "min-width:640px;display:block",
     role: "group", "aria-label": "The network as a graph, forward from left to right, one band after the other" },
-  BANDS.map(([name, y]) => svg("text", { x: 6, y: 14 + y * LINE, "font-size": 12, "font-weight": 600 }, name)),
-  edges.map((e) => e[2]), boxes);
+  BANDS.map((name, i) => svg("text", { x: 6, y: 14 + i * BAND * LINE, "font-size": 12, "font-weight": 600 }, name)),
+  edges.map((edge) => edge.all), boxes);
   const box = el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "Graph of the 26 tensors" }, picture);
   return [box, (name) => {
     const now = index[name];
@@ -105,10 +114,12 @@ function graph(steps, loss, go) {
       }
     }
     for (const [, rect] of nodes.loss) rect.setAttribute("fill", "color-mix(in srgb, var(--zh-green) 28%, var(--zh-paper))");
-    for (const [from, , path] of edges) {
-      path.setAttribute("stroke", from === name ? color.orange : "currentColor");
-      path.setAttribute("stroke-width", from === name ? 3 : 1);
-      path.setAttribute("opacity", from === name ? 1 : 0.55);
+    for (const { name: from, line, there, back, all } of edges) {
+      const active = from === name;
+      line.setAttribute("stroke-width", active ? 3 : 1);
+      there.setAttribute("display", active ? "none" : "inline");
+      back.setAttribute("display", active ? "inline" : "none");
+      all.setAttribute("style", active ? `color:${color.orange}` : "opacity:.6");
     }
     const [x] = at(name), seen = picture.getBoundingClientRect().width / wide || 1;
     box.scrollLeft = Math.max(0, (x + WIDE / 2) * seen - box.clientWidth / 2);
@@ -120,14 +131,14 @@ function corner(title, rows, shape) {
   const top = Math.max(...rows.flat().map(Math.abs), 1e-30);
   const shade = (v) => `background:color-mix(in srgb, ${v < 0 ? color.orange : color.blue} ${Math.round(40 * Math.sqrt(Math.abs(v) / top))}%, transparent)`;
   return el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": `Numbers of ${title}` },
-    el("table", { style: "font-size:.85em" },
-      el("caption", { style: "text-align:left;caption-side:top" }, `${title} ${size(shape)}, the first entries`),
+    el("table", { style: "font-size:.85em;margin:.3rem 0 .6rem;width:auto" },
+      el("caption", { style: "text-align:left;caption-side:top;white-space:nowrap;color:inherit;padding:0" }, `${title} ${size(shape)}, the first entries`),
       el("tbody", null, rows.map((row) => el("tr", null, row.map((v) => el("td", { style: shade(v) }, show(v, 3))))))));
 }
 
 /** A whole gradient as a picture: one letter an entry, A-Z above zero, a-z below. */
 function picture(root, name, [rows, columns, text], largest) {
-  const cell = Math.max(3, Math.min(14, Math.floor(330 / columns)));
+  const cell = Math.max(3, Math.min(14, Math.floor(330 / columns), Math.floor(260 / rows)));
   const canvas = el("canvas", { width: columns * cell, height: rows * cell, role: "img",
     style: "max-width:100%;border:1px solid var(--zh-line)",
     "aria-label": `Picture of d${name}: ${rows} by ${columns} entries, the largest ${show(largest, 3)} in size.` });
@@ -140,8 +151,8 @@ function picture(root, name, [rows, columns, text], largest) {
     paint.globalAlpha = (c - (up ? 64 : 96)) / 26;
     paint.fillRect((i % columns) * cell, Math.floor(i / columns) * cell, cell, cell);
   }
-  return el("figure", { style: "margin:.5rem 0" }, canvas,
-    el("figcaption", { style: "font-size:.85em" },
+  return el("div", { style: "margin:.5rem 0" }, canvas,
+    el("p", { style: "font-size:.85em;margin:.2rem 0" },
       `All of d${name}: blue above zero, orange below, stronger for larger (by the square root). The largest is ${show(largest, 3)} in size.`));
 }
 
@@ -165,10 +176,11 @@ export default {
       const panel = el("div");
       body.append(network, el("div", { class: "zh-row" }, before, after, field("Gradient", pick)), panel);
 
+      const open = () => { s.set({ shown: true }); panel.querySelector(".zh-rule").focus({ preventScroll: true }); };
       const shown = () => {
         const step = steps[here()];
         return [
-          el("p", { class: "zh-rule" }, el("strong", null, "Rule: "), el("code", null, `d${step.name} = ${step.choices[step.right]}`)),
+          el("p", { class: "zh-rule", tabindex: -1 }, el("strong", null, "Rule: "), el("code", null, `d${step.name} = ${step.choices[step.right]}`)),
           el("p", null, step.why),
           el("p", { class: "zh-compare" }, `Against autograd: ${step.verdict}, max difference ${show(step.maxdiff, 2)}.`),
           picture(root, step.name, step.picture, step.largest),
@@ -186,20 +198,19 @@ export default {
         const check = () => {
           const chosen = radios.findIndex((label) => label.firstChild.checked);
           if (chosen < 0) answer(false, "Choose one of the rules first.");
-          else if (chosen === step.right) { s.set({ shown: true }); say(`Right: d${step.name} = ${step.choices[chosen]}.`); }
+          else if (chosen === step.right) { open(); say(`Right: d${step.name} = ${step.choices[chosen]}.`); }
           else answer(false, `Not this one. Tried on the run: ${step.how[chosen]}.`);
         };
         const parts = [el("fieldset", { style: "border:0;padding:0;margin:.5rem 0;min-width:0" },
-          el("legend", null, "Your guess: ", el("code", null, `d${step.name}`), " is"), radios),
-        el("div", { class: "zh-row" }, button("Check", check), button("Show it", () => s.set({ shown: true }))), reply];
+          el("legend", { style: "font-size:1em;font-weight:600;padding:0;margin:0;float:none;width:auto" }, "Your guess: ", el("code", null, `d${step.name}`), " is"), radios),
+        el("div", { class: "zh-row" }, button("Check", check), button("Show it", open)), reply];
         if (step.number) {
-          const { at, right, given } = step.number, where = `[${at.join(", ")}]`;
+          const { at, right, given, text } = step.number, where = `[${at.join(", ")}]`;
           const box = el("input", { type: "text", inputmode: "text", autocomplete: "off", size: 12, "aria-label": `d${step.name}${where}` });
           const told = el("p", { role: "status", style: "min-height:1.6em;margin:.4rem 0" });
           const judge = () => { const r = guess(box.value, right, 0.01); told.className = r.ok ? "zh-ok" : "zh-no"; told.textContent = r.text; };
           parts.push(el("form", { onsubmit: (e) => { e.preventDefault(); judge(); } },
-            el("p", { style: "margin:.4rem 0" }, "Or one number, by hand", given.length ? `: there ${given.map(([x, v]) => `${x} is ${show(v, 5)}`).join(", ")}` : "",
-              `${step.name === "bndiff2" || step.name === "hprebn" || step.name === "logprobs" ? `${given.length ? ", " : ": "}n is ${all.n}` : ""}.`),
+            el("p", { style: "margin:.4rem 0" }, `Or one number, by hand: ${[...given.map(([x, v]) => `${x} is ${show(v, 5)} there`), text].filter(Boolean).join(", ")}.`),
             el("div", { class: "zh-row" }, el("code", null, `d${step.name}${where} =`), box, el("button", { type: "submit" }, "Check the number")), told));
         }
         return parts;

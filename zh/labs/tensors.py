@@ -187,16 +187,16 @@ STEPS: dict[str, tuple[list[str | tuple[str, str]], str]] = {
     ], "A letter that stands in many contexts collects the gradients of all of them."),
 }
 
-# Entries to work out by hand: for a tensor, the index, and the numbers that are needed.
-NUMBERS: dict[str, tuple[str, list[str]]] = {
-    "logprobs": ("0, Y[0]", []),
-    "probs": ("0, Y[0]", ["dlogprobs", "probs"]),
-    "norm_logits": ("0, Y[0]", ["dcounts", "counts"]),
-    "hpreact": ("0, 0", ["dh", "h"]),
-    "bnraw": ("0, 0", ["dhpreact", "bngain"]),
-    "bndiff2": ("0, 0", ["dbnvar"]),
-    "bndiff": ("0, 0", ["dbnraw", "bnvar_inv", "dbndiff2", "bndiff"]),
-    "hprebn": ("0, 0", ["dbndiff", "dbnmeani"]),
+# Entries to work out by hand: for a tensor, the index, the numbers that are needed, what else.
+NUMBERS: dict[str, tuple[str, list[str], str]] = {
+    "logprobs": ("0, Y[0]", [], "Y[0] is {Y0} and n is {n}"),
+    "probs": ("0, Y[0]", ["dlogprobs", "probs"], ""),
+    "norm_logits": ("0, Y[0]", ["dcounts", "counts"], ""),
+    "hpreact": ("0, 0", ["dh", "h"], ""),
+    "bnraw": ("0, 0", ["dhpreact", "bngain"], ""),
+    "bndiff2": ("0, 0", ["dbnvar"], "n is {n}"),
+    "bndiff": ("0, 0", ["dbnraw", "bnvar_inv", "dbndiff2", "bndiff"], ""),
+    "hprebn": ("0, 0", ["dbndiff", "dbnmeani"], "n is {n}"),
 }
 
 GROUPS = [("cross-entropy", 8), ("output layer", 4), ("batch normalisation", 9),
@@ -261,10 +261,11 @@ def _step(name, lines, names, t, g, reference) -> dict:
         "largest": _round(mine.abs().max()),
     }
     if name in NUMBERS:
-        where, given = NUMBERS[name]
+        where, given, text = NUMBERS[name]
         at = tuple(int(i) for i in eval(f"[{where}]", {"Y": t.Y}))
         step["number"] = {
             "at": list(at), "right": _round(mine[at], 7),
+            "text": text.format(Y0=int(t.Y[0]), n=t.n),
             "given": [[x, _round(names[x][tuple(min(i, s - 1) for i, s in
                                                zip(at, names[x].shape, strict=True))], 7)]
                       for x in given],
@@ -296,7 +297,9 @@ def _use(name: str, out: str, line: str, t: SimpleNamespace) -> dict:
     operands = line.split("=", 1)[1].split("+")
     if any("@" in part and re.search(rf"\b{name}\b", part) for part in operands):
         return use | {"axes": "product"}
-    if "view" in line or "[X]" in line:
+    if "[X]" in line:
+        return use | {"axes": "looked up"}
+    if "view" in line:
         return use | {"axes": "moved"}
     padded = (1,) * (len(its) - len(mine)) + mine
     stretched = [i for i, (a, b) in enumerate(zip(padded, its, strict=True)) if a != b]
