@@ -179,6 +179,15 @@ class Client(NotebookClient):
         self.costs.append({"cell": index, "seconds": seconds, "peak_mb": peak / 2**20})
 
 
+def forget_place(nb, root: Path = ROOT) -> None:
+    """Where the checkout lies says nothing to a reader, and would make two builds differ."""
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                lines = output.traceback
+                output.traceback = [line.replace(f"{root}{os.sep}", "") for line in lines]
+
+
 def _where(nb, costs: list[dict], path: Path, text: str) -> str:
     """The cell that failed, as `file:line, cell n: its first line`."""
     code = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
@@ -247,6 +256,7 @@ def run_chapters(app, env, docnames: list[str]) -> None:
                 failures.append(f"{_where(nb, costs, path, text)}\n{plain}")
                 continue
             log.info("  %s: %.1f s", docname, seconds)
+            forget_place(nb)
             record = cache.add_nb_to_project(str(path), read_data=read_fmt)
             data = {"execution_seconds": seconds, "cells": costs}
             cache.cache_notebook_bundle(

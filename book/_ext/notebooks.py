@@ -13,13 +13,16 @@ import os
 import posixpath
 import re
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
-from folds import KINDS
 from myst_nb.core.variables import format_plain_text
-from plain_markdown import Unknown, blocks, inline, plain
 from sphinx.util import logging
+
+from folds import KINDS
+from plain_markdown import Unknown, blocks, inline, plain
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,23 +34,24 @@ def glue(name, value, display=True):
     """In the book this puts a value into a sentence; here the sentences hold the book's values."""
 '''
 INSTALL = """\
-# The notebook needs the book's package. This installs it where it is missing (Colab).
+# The notebook needs the book's package{others}. This installs what is missing (Colab).
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("zh") is None:
-    package = "zh @ git+{repository}@{branch}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+wanted = {wanted}
+missing = [package for name, package in wanted.items() if importlib.util.find_spec(name) is None]
+if missing:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
 """
 NO_ADDRESS = """\
-# The notebook needs the book's package.
+# The notebook needs the book's package{others}.
 import importlib.util
 
-if importlib.util.find_spec("zh") is None:
-    raise ModuleNotFoundError(
-        "The package zh is not installed. In a clone of the book: python -m pip install -e ."
-    )
+missing = [name for name in {wanted} if importlib.util.find_spec(name) is None]
+if missing:
+    advice = "In a clone of the book: python -m pip install -r requirements.txt"
+    raise ModuleNotFoundError(f"Not installed: {{', '.join(missing)}}. {{advice}}")
 """
 
 
@@ -195,8 +199,7 @@ def notebook(env, docname: str, repository: str | None):
     """The chapter as a notebook node."""
     cells = env.zh_runs[docname]["nb"].cells
     book = Chapter(env, docname, cells)
-    install = INSTALL.format(repository=repository, branch=BRANCH) if repository else NO_ADDRESS
-    made = [nbformat.v4.new_code_cell(install.strip())]
+    made = [nbformat.v4.new_code_cell(install(cells, repository))]
     for cell in cells:
         if cell.cell_type == "code":
             made += code(cell, book)
@@ -209,6 +212,20 @@ def notebook(env, docname: str, repository: str | None):
     nb = nbformat.v4.new_notebook(cells=made, metadata=metadata)
     nbformat.validate(nb)
     return nb
+
+
+def install(cells: list, repository: str | None) -> str:
+    """The first cell: `zh`, and what the chapter imports that does not come with it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    come = {"zh", "myst_nb", *project["dependencies"], *sys.stdlib_module_names}
+    source = "\n".join(c.source for c in cells if c.cell_type == "code")
+    imported = re.findall(r"^\s*(?:from|import) (\w+)", source, re.M)
+    extra = [name for name in dict.fromkeys(imported) if name not in come]
+    others = "".join(f", and {name}" for name in extra)
+    if not repository:
+        return NO_ADDRESS.format(others=others, wanted=json.dumps(["zh", *extra])).strip()
+    wanted = {"zh": f"zh @ git+{repository}@{BRANCH}"} | {name: name for name in extra}
+    return INSTALL.format(others=others, wanted=json.dumps(wanted)).strip()
 
 
 def code(cell, book: Chapter) -> list:

@@ -36,6 +36,7 @@ THEME = (
 )
 DROP = ("scripts/fontawesome.js", "sphinx-thebe.js", "design-tabs.js", "togglebutton.js")
 SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_highlight.js")
+COPY = ("clipboard.min.js", "copybutton.js")  # the buttons on code
 SHEET = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"]+)"[^>]*>\s*')
 FONTS = ("Main-Regular", "Math-Italic")  # of nearly every formula
 UNUSED = (
@@ -61,6 +62,8 @@ def scripts(html: str, is_search: bool) -> str:
     def script(match):
         tag, source = match[0], match[1].split("?")[0]
         if source.endswith(DROP) or (not is_search and source.endswith(SEARCH_ONLY)):
+            return ""
+        if source.endswith(COPY) and '<div class="highlight">' not in html:
             return ""
         if is_search or "defer" in tag or "async" in tag:
             return tag

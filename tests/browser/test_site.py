@@ -118,7 +118,8 @@ def test_works_from_disk(visit, name):
     unfold(page)
     for lab in page.locator(".zh-lab").all():
         lab.scroll_into_view_if_needed()
-        lab.locator(".zh-lab-body button, .zh-lab-body input").first.wait_for(timeout=10_000)
+        controls = lab.locator(".zh-lab-body :is(button, input, select):visible")
+        controls.first.wait_for(timeout=10_000)
         assert "did not start" not in lab.inner_text()
     for figure in page.locator(".zh-explore").all():
         frame = figure.locator(".zh-frame")
