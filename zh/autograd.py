@@ -1,15 +1,17 @@
-"""A number that remembers how it was made, and can therefore find its own gradient.
+"""A number that remembers how it was made, and so finds its own gradient.
 
-Reverse-mode automatic differentiation, one real number at a time. A `Value` holds a number,
-the Values it was computed from (its parents), and the slope of the result with respect to each
-of them, worked out in the forward pass. `backward()` walks from the result back to the leaves
-and multiplies the slopes along the way.
+Reverse-mode automatic differentiation, one real number at a time. A `Value`
+holds a number, the Values it was computed from (its parents), and the slope
+of the result with respect to each of them, worked out in the forward pass.
+`backward()` walks from the result back to the leaves and multiplies the
+slopes along the way.
 
-The interface is that of micrograd (A. Karpathy, 2020). Two things differ. micrograd stores in
-each node a closure that knows how to pass a gradient on; here a node stores two tuples, parents
-and slopes, so a graph can be printed, drawn and stepped through, and it holds no reference
-cycle, so it is freed as soon as it is dropped. And a second `backward()` accumulates in the
-leaves only, as PyTorch does.
+The interface is that of micrograd (A. Karpathy, 2020). Two things differ.
+micrograd stores in each node a closure that knows how to pass a gradient on;
+here a node stores two tuples, parents and slopes. So a graph can be printed,
+drawn and stepped through, and it holds no reference cycle: it is freed as
+soon as it is dropped. And a second `backward()` accumulates in the leaves
+only, as PyTorch does.
 
 Left out: tensors, derivatives of derivatives, a `Value` as an exponent.
 """
@@ -21,13 +23,16 @@ from numbers import Real
 class Value:
     """One real number in a graph of computations.
 
-    data: the number, a float. grad: d(result)/d(this), a float, filled in by
-    `result.backward()`. label: a name for pictures. op: the operation that made it, "" for a
-    leaf. parents: the Values it was made from, a tuple; slopes: d(this)/d(parent), one each.
+    data: the number, a float.
+    grad: d(result)/d(this), a float, filled in by `result.backward()`.
+    label: a name for pictures.
+    op: the operation that made it, "" for a leaf.
+    parents: the Values it was made from, a tuple.
+    slopes: d(this)/d(parent), one for each parent.
     """
 
     __slots__ = ("data", "grad", "label", "op", "parents", "slopes")
-    __array_ufunc__ = None  # numpy_number * value asks Value.__rmul__ instead of making an array
+    __array_ufunc__ = None  # numpy_number * value: leave it to __rmul__
 
     def __init__(self, data, label="", op="", parents=(), slopes=()):
         if type(data) is not float:
@@ -42,19 +47,22 @@ class Value:
     def __repr__(self):
         return f"Value(data={self.data}, grad={self.grad})"
 
-    # ---- arithmetic: the number, the parents, and the slope towards each parent ----
+    # ---- arithmetic: the number, the parents, the slope towards each ----
 
     def __add__(self, other):
         other = other if isinstance(other, Value) else constant(other, "+")
-        return Value(self.data + other.data, "", "+", (self, other), (1.0, 1.0))
+        total = self.data + other.data
+        return Value(total, "", "+", (self, other), (1.0, 1.0))
 
     def __mul__(self, other):
         other = other if isinstance(other, Value) else constant(other, "*")
-        return Value(self.data * other.data, "", "*", (self, other), (other.data, self.data))
+        a, b = self.data, other.data
+        return Value(a * b, "", "*", (self, other), (b, a))
 
     def __sub__(self, other):
         other = other if isinstance(other, Value) else constant(other, "-")
-        return Value(self.data - other.data, "", "-", (self, other), (1.0, -1.0))
+        difference = self.data - other.data
+        return Value(difference, "", "-", (self, other), (1.0, -1.0))
 
     def __truediv__(self, other):
         other = other if isinstance(other, Value) else constant(other, "/")
@@ -70,19 +78,25 @@ class Value:
         x = self.data
         if not isinstance(n, Real):
             raise TypeError(
-                f"{x} ** {n!r}: the exponent must be a plain number, because only the base gets "
-                "a gradient. For a positive base write (n * x.log()).exp()"
+                f"{x} ** {n!r}: the exponent must be a plain number, because "
+                "only the base gets a gradient. For a positive base write "
+                "(n * x.log()).exp()"
             )
         if x < 0 and not float(n).is_integer():
-            raise ValueError(f"{x} ** {n}: a negative base needs a whole exponent")
+            why = "a negative base needs a whole exponent"
+            raise ValueError(f"{x} ** {n}: {why}")
         try:
-            return Value(x**n, "", f"**{n}", (self,), (n * x ** (n - 1) if n else 0.0,))
+            slope = n * x ** (n - 1) if n else 0.0
+            return Value(x**n, "", f"**{n}", (self,), (slope,))
         except ZeroDivisionError:
-            raise ZeroDivisionError(f"{x} ** {n}: the power or its slope is infinite") from None
+            why = "the power or its slope is infinite"
+            raise ZeroDivisionError(f"{x} ** {n}: {why}") from None
         except OverflowError:
-            raise OverflowError(f"{x} ** {n}: the power or its slope overflows a float") from None
+            why = "the power or its slope overflows a float"
+            raise OverflowError(f"{x} ** {n}: {why}") from None
 
-    # A number on the left: Python tries number.__sub__(value) first, then value.__rsub__(number).
+    # With a number on the left, Python asks number.__sub__(value) first and
+    # then value.__rsub__(number).
 
     __radd__ = __add__  # other + self
     __rmul__ = __mul__  # other * self
@@ -100,7 +114,8 @@ class Value:
 
     def relu(self):
         x = self.data
-        return Value(0.0 if x < 0 else x, "", "relu", (self,), (1.0 if x > 0 else 0.0,))
+        slope = 1.0 if x > 0 else 0.0
+        return Value(0.0 if x < 0 else x, "", "relu", (self,), (slope,))
 
     def tanh(self):
         t = math.tanh(self.data)
@@ -112,19 +127,21 @@ class Value:
         return Value(s, "", "sigmoid", (self,), (e / (1.0 + e) ** 2,))
 
     def exp(self):
+        x = self.data
         try:
-            e = math.exp(self.data)
+            e = math.exp(x)
         except OverflowError:
-            raise OverflowError(f"exp({self.data}): floats end at exp(709.78)") from None
+            why = "floats end at exp(709.78)"
+            raise OverflowError(f"exp({x}): {why}") from None
         return Value(e, "", "exp", (self,), (e,))
 
     def log(self):
         x = self.data
         if x <= 0.0:
-            raise ValueError(f"log({x}): the logarithm exists for positive numbers only")
+            raise ValueError(f"log({x}): only a positive number has one")
         return Value(math.log(x), "", "log", (self,), (1.0 / x,))
 
-    # ---- comparison: of the numbers; a set or a dict still tells two nodes apart ----
+    # ---- comparison: of the numbers; in a set, two nodes stay two ----
 
     def __eq__(self, other):
         return self.data == (other.data if isinstance(other, Value) else other)
@@ -146,7 +163,8 @@ class Value:
     # ---- the chain rule ----
 
     def backward(self):
-        """Add d(self)/d(leaf) to the grad of every leaf below, and set that of every other node."""
+        """Find d(self)/d(node) for every node below: add it to the grad of a
+        leaf, and make it the grad of any other node."""
         order = topological(self)
         for node in order:
             if node.parents:
@@ -159,14 +177,15 @@ class Value:
 
 
 def topological(root):
-    """All nodes that `root` was computed from, each after its parents; `root` comes last.
+    """All nodes that `root` was computed from, each after its parents.
 
-    The stack is a list and not Python's own, so a chain of a million nodes is no problem.
+    `root` comes last. The stack is a list and not Python's own, so a chain
+    of a million nodes is no problem.
     """
     order, seen, stack = [], set(), [root]
     while stack:
         node = stack.pop()
-        if node is None:  # the mark left below: the parents of the next node are all in order
+        if node is None:  # the mark: the next node's parents are all in order
             order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
@@ -175,10 +194,11 @@ def topological(root):
 
 
 def graph(root):
-    """The graph as plain data: {"nodes": [...], "edges": [...]}, parents before children.
+    """The graph as plain data: {"nodes": [...], "edges": [...]}.
 
-    A node is {"id", "op", "label", "data", "grad"}; an edge is {"from", "to", "slope"}, where
-    `from` is the parent and slope = d(to)/d(from). `a + a` has two edges between one pair.
+    A node is {"id", "op", "label", "data", "grad"}, parents before children.
+    An edge is {"from", "to", "slope"}: from the parent, slope = d(to)/d(from).
+    `a + a` has two edges between one pair.
     """
     order = topological(root)
     number = {node: i for i, node in enumerate(order)}
@@ -195,24 +215,26 @@ def graph(root):
 
 
 def gradcheck(f, inputs, step=6e-6, tolerance=1e-6):
-    """Compare the gradient of `f` with nudges of its inputs; returns the largest difference.
+    """Compare the gradient of `f` with nudges; return the largest difference.
 
-    f: takes len(inputs) Values, returns one Value. Each input x is moved by h = step * max(1, |x|)
-    up and down: (f(x + h) - f(x - h)) / 2h, the central difference, whose error is of order h².
-    The default step is the cube root of the spacing of floats at 1, where that error and the
-    rounding error meet. Differences are relative to max(1, |gradient|).
-    Raises ValueError, with both numbers, for the first input whose difference exceeds `tolerance`.
+    f: takes len(inputs) Values, returns one Value. Each input x is moved by
+    h = step * max(1, |x|) up and down: (f(x + h) - f(x - h)) / 2h, the central
+    difference, whose error is of order h². The default step is the cube root
+    of the spacing of floats at 1, where that error meets the rounding error.
+    Differences are relative to max(1, |gradient|).
+    Raises ValueError, with both numbers, for the first input whose difference
+    exceeds `tolerance`.
     """
     leaves = [Value(x) for x in inputs]
     f(*leaves).backward()
     worst = 0.0
     for i, leaf in enumerate(leaves):
         h = step * max(1.0, abs(leaf.data))
-        up, down = [
-            f(*(Value(v.data + sign * h) if v is leaf else Value(v.data) for v in leaves)).data
-            for sign in (1, -1)
-        ]
-        nudged = (up - down) / (2 * h)
+        ends = []
+        for sign in (1, -1):
+            moved = [Value(v.data + sign * h * (v is leaf)) for v in leaves]
+            ends.append(f(*moved).data)
+        nudged = (ends[0] - ends[1]) / (2 * h)
         difference = abs(leaf.grad - nudged) / max(1.0, abs(nudged))
         if not difference <= tolerance:  # `not <=` also catches nan
             raise ValueError(
@@ -224,17 +246,20 @@ def gradcheck(f, inputs, step=6e-6, tolerance=1e-6):
 
 
 def real(x):
-    """`x` as a float. Raises TypeError for what is not a real number (a string, None, 1j, ...)."""
+    """`x` as a float. TypeError for what is no real number ("3", None, 1j)."""
     if not isinstance(x, Real):
-        raise TypeError(f"a Value holds one real number, not {type(x).__name__} {x!r}")
+        kind = type(x).__name__
+        raise TypeError(f"a Value holds one real number, not {kind} {x!r}")
     try:
         return float(x)
     except OverflowError:
-        raise OverflowError("this number is too large for a float, which ends at 1.8e308") from None
+        why = "too large for a float, which ends at 1.8e308"
+        raise OverflowError(f"this number is {why}") from None
 
 
 def constant(x, op):
-    """A leaf for the plain number `x` that met a Value under the operation `op`."""
+    """A leaf for the plain number `x` that met a Value under `op`."""
     if not isinstance(x, Real):
-        raise TypeError(f"Value {op} {x!r}: expected a Value or a number, got {type(x).__name__}")
+        why = f"expected a Value or a number, got {type(x).__name__}"
+        raise TypeError(f"Value {op} {x!r}: {why}")
     return Value(x)

@@ -1,11 +1,13 @@
 """Neurons, layers and a multi-layer perceptron made of single `Value`s.
 
-The shapes are those of micrograd (A. Karpathy, 2020): a neuron is a weighted sum, a bias and an
-activation; a layer is a list of neurons that read the same inputs; an MLP is a list of layers.
+The shapes are those of micrograd (A. Karpathy, 2020): a neuron is a weighted
+sum, a bias and an activation; a layer is a list of neurons that read the same
+inputs; an MLP is a list of layers.
 
-Weights are Python floats drawn one at a time, so the generator is a `random.Random` and not a
-`torch.Generator`: nothing here needs torch, and `random.Random(1337)` gives the very weights that
-micrograd draws after `random.seed(1337)`, which makes the two comparable step for step.
+Weights are Python floats drawn one at a time, so the generator is a
+`random.Random` and not a `torch.Generator`: nothing here needs torch, and
+`random.Random(1337)` gives the very weights that micrograd draws after
+`random.seed(1337)`, which makes the two comparable step for step.
 """
 
 from zh.autograd import Value
@@ -14,34 +16,39 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
 
 
 def weighted_sum(w, x, b):
-    """w . x + b as one node, where `sum(w_i * x_i) + b` would make two for every weight.
+    """w . x + b as one node, not as two nodes for every weight.
 
-    The slope towards a weight is its input, towards an input its weight, towards b it is 1.
-    w: n Values. x: n Values or numbers. b: a Value. The terms are added in the order b, w0 x0, ...
+    The slope towards a weight is its input, towards an input its weight,
+    towards b it is 1. w: n Values; x: n Values or numbers; b: a Value.
+    The terms are added in the order b, w0 x0, w1 x1, ...
     """
     x = [x_i if isinstance(x_i, Value) else Value(x_i) for x_i in x]
+    weights, inputs = [v.data for v in w], [v.data for v in x]
     total = b.data
-    for w_i, x_i in zip(w, x, strict=True):
-        total += w_i.data * x_i.data
-    slopes = (*[x_i.data for x_i in x], *[w_i.data for w_i in w], 1.0)
-    return Value(total, "", "w·x+b", (*w, *x, b), slopes)
+    for weight, number in zip(weights, inputs, strict=True):
+        total += weight * number
+    return Value(total, "", "w·x+b", (*w, *x, b), (*inputs, *weights, 1.0))
 
 
 class Neuron:
-    """activation(w . x + b): `inputs` weights from uniform(-1, 1), a bias that starts at 0."""
+    """activation(w . x + b): weights from uniform(-1, 1), a bias of 0."""
 
     def __init__(self, inputs, rng, activation="tanh"):
         if activation not in ACTIVATIONS:
-            raise ValueError(f"activation {activation!r}: expected one of {', '.join(ACTIVATIONS)}")
+            why = f"expected one of {', '.join(ACTIVATIONS)}"
+            raise ValueError(f"activation {activation!r}: {why}")
         self.w = [Value(rng.uniform(-1, 1)) for _ in range(inputs)]
         self.b = Value(0.0)
         self.activation = activation
 
     def __call__(self, x):
         if len(x) != len(self.w):
-            raise ValueError(f"this neuron has {len(self.w)} weights, but got {len(x)} inputs")
+            why = f"{len(self.w)} weights, but got {len(x)} inputs"
+            raise ValueError(f"this neuron has {why}")
         total = weighted_sum(self.w, x, self.b)
-        return total if self.activation == "linear" else getattr(total, self.activation)()
+        if self.activation == "linear":
+            return total
+        return getattr(total, self.activation)()
 
     def parameters(self):
         return [*self.w, self.b]
@@ -51,7 +58,7 @@ class Neuron:
 
 
 class Layer:
-    """`outputs` neurons side by side; takes a list of numbers, returns a list of Values."""
+    """Neurons side by side: takes a list of numbers, gives a list of Values."""
 
     def __init__(self, inputs, outputs, rng, activation="tanh"):
         self.neurons = [Neuron(inputs, rng, activation) for _ in range(outputs)]
@@ -67,11 +74,13 @@ class Layer:
 
 
 class MLP:
-    """Layers in a row: `MLP(3, [4, 4, 1], rng)` reads 3 numbers and returns one Value.
+    """Layers in a row: `MLP(3, [4, 4, 1], rng)` reads 3 numbers, gives a Value.
 
-    inputs: how many numbers an example has. sizes: the number of neurons in each layer.
-    rng: a `random.Random`. activation: of the hidden layers. output: of the last layer.
-    A last layer of several neurons returns a list, a last layer of one returns its Value.
+    inputs: how many numbers an example has.
+    sizes: the number of neurons in each layer.
+    rng: a `random.Random`.
+    activation: of the hidden layers; output: of the last layer.
+    A last layer of several neurons returns a list, one neuron its Value.
     """
 
     def __init__(self, inputs, sizes, rng, activation="tanh", output="linear"):
@@ -96,4 +105,5 @@ class MLP:
             p.grad = 0.0
 
     def __repr__(self):
-        return f"MLP of {len(self.parameters())} parameters ({', '.join(map(repr, self.layers))})"
+        layers = ", ".join(map(repr, self.layers))
+        return f"MLP of {len(self.parameters())} parameters ({layers})"
