@@ -217,7 +217,7 @@ def notebook(env, docname: str, repository: str | None):
 def install(cells: list, repository: str | None) -> str:
     """The first cell: `zh`, and what the chapter imports that does not come with it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
-    come = {"zh", "myst_nb", *project["dependencies"], *sys.stdlib_module_names}
+    come = {"zh", "myst_nb", "IPython", *project["dependencies"], *sys.stdlib_module_names}
     source = "\n".join(c.source for c in cells if c.cell_type == "code")
     imported = re.findall(r"^\s*(?:from|import) (\w+)", source, re.M)
     extra = [name for name in dict.fromkeys(imported) if name not in come]

@@ -92,7 +92,7 @@ def test_is_plain_and_without_outputs(site, chapter):
 def test_needs_only_what_its_first_cell_installs(site, chapter):
     """Colab gets `zh` and what comes with it; the book's own tools are not there."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    allowed = {*project["dependencies"], "zh", *sys.stdlib_module_names}
+    allowed = {*project["dependencies"], "zh", "IPython", *sys.stdlib_module_names}
     notebook = nbformat.read(path_of(site, chapter), as_version=4)
     code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
     allowed |= set(re.findall(r'[\[{,] ?"(\w+)"', notebook.cells[0].source))

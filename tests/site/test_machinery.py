@@ -83,7 +83,7 @@ def test_binder_has_what_the_chapters_import(chapter):
     listed = [d for d in BINDER["dependencies"] if isinstance(d, str)]
     listed += next(d["pip"] for d in BINDER["dependencies"] if isinstance(d, dict))
     have = {re.split(r"[=<>]", n)[0].replace("pytorch-cpu", "torch") for n in listed}
-    have = {n.replace("-", "_") for n in have} | {"zh"}
+    have = {n.replace("-", "_") for n in have} | {"zh", "IPython"}
     text = (ROOT / f"{chapter}.md").read_text("utf8")
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", "\n".join(code_of(text)), re.M))
     assert imported - have - set(sys.stdlib_module_names) == set()
