@@ -40,9 +40,10 @@ def unbroadcast(grad: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         return grad
     if not _broadcasts(shape, grad.shape):
         raise ValueError(
-            f"A tensor of shape {shape} does not broadcast to {tuple(grad.shape)}, "
-            "so it cannot have a gradient of that shape. Check both shapes.")
-    extra = grad.ndim - len(shape)         # axes put in front by the forward pass
+            f"A tensor of shape {shape} does not broadcast to "
+            f"{tuple(grad.shape)}, so it cannot have a gradient of that shape. "
+            "Check both shapes.")
+    extra = grad.ndim - len(shape)         # axes put in front by broadcasting
     grad = grad.sum(tuple(range(extra))) if extra else grad
     axes = [i for i, size in enumerate(shape) if size != grad.shape[i]]
     return grad.sum(axes, keepdim=True) if axes else grad
@@ -253,7 +254,7 @@ def hprebn_to_C(t, g):
 
 
 def cross_entropy_backward(logits, Y):
-    """loss = mean of -log softmax(logits)[Y]. Gradient of the logits, (n, V)."""
+    """loss = mean of -log softmax(logits)[Y]. Gradient of the logits."""
     dlogits = torch.softmax(logits, 1)
     dlogits[torch.arange(len(Y)), Y] -= 1
     return dlogits / len(Y)

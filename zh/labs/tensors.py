@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import torch
 
-from zh import backward
+from zh import backward, page
 from zh.backward import TENSORS, compare
 
 ROWS, COLUMNS = 4, 6       # the corner whose numbers are shown
@@ -239,6 +239,24 @@ def stepper(t: SimpleNamespace, g: SimpleNamespace, reference: SimpleNamespace) 
     lines, names = forward_lines(), namespace(t, g)
     steps = [_step(name, lines, names, t, g, reference) for name in TENSORS]
     return {"n": t.n, "loss": _round(t.loss), "groups": GROUPS, "steps": steps}
+
+
+def sheet(t: SimpleNamespace) -> page.Html:
+    """All the rules as a table: the tensor, its shape, where it is used, its gradient."""
+    lines, rows, text = forward_lines(), [], []
+    for name in TENSORS:
+        rule = f"d{name} = {expression(STEPS[name][0][0])[0]}"
+        uses = [line for line in lines.values() if _reads(line, name)]
+        shape = tuple(getattr(t, name).shape)
+        code = "<br>".join(f"<code>{page.escape(use)}</code>" for use in uses)
+        rows.append(f'<tr><th scope="row">{name}<br>{shape}</th><td>{code}</td>'
+                    f"<td><code>{page.escape(rule)}</code></td></tr>")
+        text.append(f"{'; '.join(uses)}  ->  {rule}")
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("tensor", "forward", "backward"))
+    return page.Html(
+        '<div class="zh-table" tabindex="0" role="group" aria-label="All 26 rules"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>",
+        "\n".join(text))
 
 
 def _step(name, lines, names, t, g, reference) -> dict:
