@@ -6,7 +6,8 @@
        script.zh-state {...}, script.zh-payload, .zh-lab-body
    .zh-exercise > form.zh-form[data-name][data-kind][data-spec] zh.exercises.render_exercise_form
    .zh-predict[data-name][data-kind] > form.zh-form             zh.exercises.render_predict
-       covers the .cell_output of the next cell; the prediction stays in this browser (localStorage zh:predict:NAME)
+       covers the .cell_output of the next cell and the prose right after it; the prediction stays in this
+       browser (localStorage zh:predict:NAME)
    button[data-zh-forget], beside it [role=status]              forgets all predictions; window.zhForget() too
    script.zh-payload[data-key][data-src]                        data that a file sets at zhData[key]
    The address says the state: #NAME?key=value&key=value. */
@@ -221,7 +222,8 @@
     set(key, v) { memory[key] = v; try { localStorage.setItem(PREFIX + key, v); } catch { /* this page only */ } },
     drop(key) { delete memory[key]; try { localStorage.removeItem(PREFIX + key); } catch { /* nothing kept */ } },
   };
-  const predictions = [], covers = new Map(); // output -> predictions that still cover it
+  const predictions = [], covers = new Map(); // output -> what is covered with it, and the predictions that still cover it
+  const PROSE = "p, ul, ol, dl, blockquote, div.math";
   function predict(root) {
     const form = root.querySelector("form"), name = root.dataset.name, kind = root.dataset.kind;
     const output = all(".cell .cell_output").find((o) => root.compareDocumentPosition(o) & Node.DOCUMENT_POSITION_FOLLOWING);
@@ -229,26 +231,39 @@
     const note = make("p", "zh-cover", "The result stays covered until you commit to a prediction, or ask for it without one.");
     const said = make("p", "zh-said"), again = make("button", "zh-again", "Ask me again");
     again.type = "button";
-    if (!covers.has(output)) covers.set(output, new Set());
-    const covering = covers.get(output);
+    if (!covers.has(output)) { // the result, and the text after the cell that reads it
+      const nodes = [output];
+      for (let n = output.closest(".cell").nextElementSibling; n && n.matches(PROSE); n = n.nextElementSibling) nodes.push(n);
+      covers.set(output, { nodes, names: new Set() });
+    }
+    const { nodes, names } = covers.get(output);
+    let height = 0, margin = "";
     output.before(note, said);
+    said.hidden = true;
     function show(text) {
-      covering.delete(name);
-      if (!covering.size) output.removeAttribute("hidden");
+      names.delete(name);
+      if (!names.size) for (const n of nodes) n.removeAttribute("hidden");
       note.hidden = form.hidden = true;
       said.hidden = !text;
       said.textContent = text ? "You predicted: " + text : "";
       if (text) said.append(" ", again);
     }
-    function cover() {
-      if (!covering.size) { // the note takes the place of the result: nothing moves
-        note.style.minHeight = output.offsetHeight + "px";
-        note.style.margin = getComputedStyle(output).margin;
-        output.setAttribute("hidden", "until-found");
-      }
-      covering.add(name);
+    function measure() {
+      height = nodes.at(-1).getBoundingClientRect().bottom - output.getBoundingClientRect().top;
+      margin = getComputedStyle(output).margin;
+    }
+    function cover() { // the note takes the place of the result: nothing moves
+      note.style.minHeight = height + "px";
+      note.style.margin = margin;
+      for (const n of nodes) n.setAttribute("hidden", "until-found");
+      names.add(name);
       note.hidden = form.hidden = false;
       said.hidden = true;
+    }
+    function leave() { // the reader goes on with the result
+      const next = names.size ? root : output;
+      next.setAttribute("tabindex", "-1");
+      next.focus();
     }
     async function commit() {
       let text = entered(form);
@@ -261,22 +276,20 @@
       reply(form, "");
       store.set(name, text);
       show(text);
-      (covering.size ? root : output).setAttribute("tabindex", "-1");
-      (covering.size ? root : output).focus();
+      leave();
     }
     form.addEventListener("submit", commit);
-    form.querySelector(".zh-decline").addEventListener("click", () => { show(""); output.setAttribute("tabindex", "-1"); output.focus(); });
+    form.querySelector(".zh-decline").addEventListener("click", () => { show(""); leave(); });
     again.addEventListener("click", () => { me.forget(); form.querySelector("input").focus(); });
-    output.addEventListener("beforematch", () => show(""));
+    for (const n of nodes) n.addEventListener("beforematch", () => show(""));
     const me = {
-      covers: (node) => covering.has(name) && output.contains(node),
+      measure,
+      start() { const before = store.get(name); before ? show(before) : cover(); root.classList.add("zh-ready"); },
+      covers: (node) => names.has(name) && nodes.some((n) => n.contains(node)),
       reveal: () => show(""),
-      forget() { store.drop(name); form.reset(); cover(); },
+      forget() { store.drop(name); form.reset(); reply(form, ""); if (!names.size) measure(); cover(); },
     };
     predictions.push(me);
-    const before = store.get(name);
-    before ? show(before) : cover();
-    root.classList.add("zh-ready");
   }
   window.zhForget = () => {
     for (const p of predictions) p.forget();
@@ -292,13 +305,15 @@
   let undo = [];
   addEventListener("beforeprint", () => {
     for (const d of all("details:not([open])")) { d.open = true; undo.push(() => { d.open = false; }); }
-    for (const o of covers.keys()) if (o.hidden) { o.removeAttribute("hidden"); undo.push(() => o.setAttribute("hidden", "until-found")); }
+    for (const n of all("[hidden=until-found]")) { n.removeAttribute("hidden"); undo.push(() => n.setAttribute("hidden", "until-found")); }
   });
   addEventListener("afterprint", () => { for (const f of undo) f(); undo = []; });
 
   all(".zh-explore").forEach(explore);
   all(".zh-lab").forEach(lab);
   all(".zh-predict").forEach(predict);
+  for (const p of predictions) p.measure(); // all, then cover: one layout of the page, not one each
+  for (const p of predictions) p.start();
   addEventListener("hashchange", arrive);
   addEventListener("pagehide", flush);
   arrive();
