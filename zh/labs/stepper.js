@@ -3,7 +3,7 @@ import { el, svg, button, field, state, keys, announcer, color, show, still, par
    gradients. The reader types the expression; the arithmetic and the order are zh.autograd's. */
 
 const PRESETS = [
-  ["Chain rule: (a·b + c)·f", "a = 2; b = -3; c = 10; f = -2\ne = a*b\nd = e + c\nL = d*f"],
+  ["Chain rule: (a·b + c)·s", "a = 2; b = -3; c = 10; s = -2\ne = a*b\nd = e + c\nL = d*s"],
   ["The tanh neuron", "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.881373587019543\nn = x1*w1 + x2*w2 + b\no = tanh(n)"],
   ["One value used twice: a + a", "a = 3\nb = a + a"],
   ["Two paths that meet again", "a = -2; b = 3\nd = a*b\ne = a + b\nf = d*e"],
