@@ -209,7 +209,7 @@ def inline_svg(svg_text: str, alt: str, uid: str, *, ink: str = "currentColor") 
         part = _REFERENCE.sub(
             lambda m: f'href="#{uid}-{m[1]}"' if m[1] else f"url(#{uid}-{m[2]})", part
         )
-        part = part.replace("xlink:href=", "href=")
+        part = part.replace("xlink:href=", "href=").replace("base64,\n", "base64,")
         part = _GEOMETRY.sub(lambda m: f'{m[1]}="{_DECIMALS.sub(_short, m[2])}"', part)
         if part.startswith(("<text", "<tspan")):
             part = _FONT_FAMILY.sub(
@@ -217,7 +217,7 @@ def inline_svg(svg_text: str, alt: str, uid: str, *, ink: str = "currentColor") 
             )
         return part.replace(INK, ink).replace(PAPER, "var(--zh-paper, #fff)")
 
-    text = _TAG.sub(tag, text)
+    text = _ungroup(re.sub(r">\s*\n\s*<", "><", _TAG.sub(tag, text)))
     head, rest = text.split(">", 1)
     width, height = _pixels(head)
     box = re.search(r'viewBox="([^"]*)"', head)
@@ -226,7 +226,20 @@ def inline_svg(svg_text: str, alt: str, uid: str, *, ink: str = "currentColor") 
         f'<svg role="img" aria-label="{page.escape(alt.strip())}" class="zh-svg" '
         f'stroke-linejoin="round" width="{width}" height="{height}" viewBox="{view}"'
     )
-    return re.sub(r"\s*\n\s*", "\n", f"{head}>{rest}")
+    return re.sub(r"\s*\n\s*", " ", f"{head}>{rest}")
+
+
+def _ungroup(svg: str) -> str:
+    """Without the groups that say nothing: half of what matplotlib writes."""
+    said: list[bool] = []
+
+    def tag(match: re.Match) -> str:
+        if match[0] == "</g>":
+            return "</g>" if said.pop() else ""
+        said.append(match[0] != "<g>")
+        return match[0] if said[-1] else ""
+
+    return re.sub(r"<g(?: [^>]*[^/])?>|</g>", tag, svg)
 
 
 def _pixels(head: str) -> tuple[int, int]:

@@ -82,6 +82,14 @@ def test_ids_are_unique_between_pictures_and_lead_somewhere():
         assert {a or b for a, b in referred} == set(known)
 
 
+def test_groups_that_say_nothing_are_left_out_and_the_others_stay():
+    svg = '<svg><g id="a"><g><g opacity=".5"><use href="#a"/></g></g></g><g><rect/></g></svg>'
+    inline = plots.inline_svg(svg, "a", "x")
+    assert re.findall(r"</?(?:g|use|rect)[^>]*>", inline) == [
+        '<g id="x-a">', '<g opacity=".5">', '<use href="#x-a"/>', "</g>", "</g>", "<rect/>"
+    ]  # fmt: skip
+
+
 def test_two_runs_give_the_same_bytes():
     assert plots.to_svg(drawing(), "a", "x") == plots.to_svg(drawing(), "a", "x")
 
