@@ -272,7 +272,13 @@ def run_chapters(app, env, docnames: list[str]) -> None:
         chapter = _read(env, docname)
         if chapter is None:
             continue
-        record = cache.match_cache_notebook(chapter[2])
+        try:
+            record = cache.match_cache_notebook(chapter[2])
+        except KeyError as error:
+            raise ExtensionError(
+                f"{chapter[0]}: the chapter, or what it imports, changed while the book was being "
+                "built: build again"
+            ) from error
         pk, executed = cache.merge_match_into_notebook(chapter[2])
         run_ = {"pk": pk, "nb": executed, **record.data}
         changed |= env.zh_runs.get(docname, {}).get("pk") != pk

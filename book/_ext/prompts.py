@@ -59,7 +59,7 @@ class Predict(SphinxDirective):
         seen.append(name)
         node = block(
             before=f'<div class="zh-predict" id="predict-{name}" data-name="{name}" '
-            f'data-kind="{kind}">'
+            f'data-kind="{kind}" role="group" aria-label="Prediction">'
             '<p class="zh-label">Predict, then run</p>',
             after="</div>\n",
         )
@@ -91,7 +91,8 @@ class ExerciseDirective(SphinxDirective):
         seen.append(name)
         minutes = f"{spec.minutes} minute" + ("s" if spec.minutes != 1 else "")
         node = block(
-            before=f'<div class="zh-exercise" id="{ident}" data-name="{name}">'
+            before=f'<div class="zh-exercise" id="{ident}" data-name="{name}" role="group" '
+            f'aria-label="Exercise: {escape(spec.title)}">'
             f'<p class="zh-label">Exercise · {minutes}</p>'
             f"<p><strong>{escape(spec.title)}</strong></p>",
             after="</div>\n",
