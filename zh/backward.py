@@ -158,7 +158,7 @@ def init(vocab: int, context: int, *, embedding: int = 10, hidden: int = 64,
         b2=normal(vocab) * 0.1)
 
 
-def forward(p, X, Y, *, bessel: bool = True, eps: float = 1e-5) -> SimpleNamespace:
+def forward(p, X, Y, *, bessel: bool = True, eps: float = 1e-5):
     """The whole network in small steps, every tensor kept.
 
     Parameters p, contexts X (n, T), targets Y (n,). `bessel` divides the
