@@ -93,7 +93,12 @@ def visit(chromium, site, request):
         context.route("**/*", filter_request)
         page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(f"{name}: {error}"))
-        page.on("requestfailed", lambda r: complaints.append(f"{name}: not loaded: {r.url}"))
+
+        def failed(request):
+            if "ERR_ABORTED" not in (request.failure or ""):  # the page was left while it loaded
+                complaints.append(f"{name}: not loaded: {request.url}")
+
+        page.on("requestfailed", failed)
         page.goto(f"{base}{path}.html{sharp}{fragment}", wait_until="load")
         return page
 
