@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -95,7 +96,8 @@ def visit(chromium, site, request):
         page.on("pageerror", lambda error: complaints.append(f"{name}: {error}"))
 
         def failed(request):
-            if "ERR_ABORTED" not in (request.failure or ""):  # the page was left while it loaded
+            left = "ERR_ABORTED" in (request.failure or "")  # the page was left while it loaded
+            if not left and (js or not urlsplit(request.url).path.endswith(".js")):
                 complaints.append(f"{name}: not loaded: {request.url}")
 
         page.on("requestfailed", failed)
