@@ -51,9 +51,10 @@ export default {
     for (let j = 0; j < GY; j++) for (let i = 0; i < GX; i++) grid.push([x0 + (i / (GX - 1)) * (x1 - x0), y1 - (j / (GY - 1)) * (y1 - y0)]);
     let here = 0, timer = 0, drawn = "";
 
+    const narrow = () => root.clientWidth > 0 && root.clientWidth < 480; // larger letters and marks on a phone
     const canvas = el("canvas", { width: GX, height: GY, "aria-hidden": "true", style: "position:absolute;inset:0;width:100%;height:100%" });
     const over = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", style: "position:relative;display:block;width:100%" });
-    const map = el("div", { style: "position:relative;overflow:hidden;border:1px solid var(--zh-line)" }, canvas, over);
+    const map = el("div", { style: "position:relative;overflow:hidden;border:1px solid var(--zh-line);margin-top:.5rem" }, canvas, over);
     const chart = svg("svg", { viewBox: "0 0 600 150", role: "img", style: "display:block;width:100%" });
     const choose = el("select", { onchange: () => { stop(); s.set({ run: Number(choose.value), step: Math.min(here, steps(Number(choose.value))) }); } },
       ...d.runs.map((r, i) => el("option", { value: i }, r.name)));
@@ -104,9 +105,10 @@ export default {
         svg("path", { d: contour(score).map(([a, b, c, e]) => `M${(a * cx).toFixed(1)} ${(b * cy).toFixed(1)}L${(c * cx).toFixed(1)} ${(e * cy).toFixed(1)}`).join(""), stroke: color.ink, "stroke-width": 2.5, fill: "none", "stroke-linecap": "round", "data-contour": "" }),
         ...d.points.map((p, i) => {
           const blue = d.labels[i] > 0, wrong = given[i] > 0 !== blue;
-          const look = { fill: wrong ? color.paper : blue ? color.blue : color.orange, stroke: wrong ? (blue ? color.blue : color.orange) : color.paper, "stroke-width": wrong ? 3.5 : 1.2, "data-wrong": wrong };
-          return blue ? svg("circle", { cx: px(p[0]), cy: py(p[1]), r: 6.5, ...look })
-            : svg("rect", { x: px(p[0]) - 6, y: py(p[1]) - 6, width: 12, height: 12, ...look });
+          const look = { fill: wrong ? color.paper : blue ? color.blue : color.orange, stroke: wrong ? (blue ? color.blue : color.orange) : color.paper, "stroke-width": wrong ? 3.5 : 1.2, "data-wrong": String(wrong) };
+          const r = narrow() ? 8.5 : 6.5;
+          return blue ? svg("circle", { cx: px(p[0]), cy: py(p[1]), r, ...look })
+            : svg("rect", { x: px(p[0]) - 0.9 * r, y: py(p[1]) - 0.9 * r, width: 1.8 * r, height: 1.8 * r, ...look });
         }));
       curve(r, index);
       drawn = words;
@@ -114,7 +116,8 @@ export default {
 
     /** The loss over the steps, on a logarithmic axis, with a mark at the step shown. */
     function curve(r, index) {
-      const left = 58, right = 590, top = 12, bottom = 118;
+      const size = narrow() ? 26 : 17, left = 3.5 * size, right = 590, top = 12, bottom = 118;
+      chart.setAttribute("viewBox", `0 0 600 ${bottom + 1.6 * size}`);
       const logs = r.loss.map((l) => Math.log10(Math.max(l, 1e-9)));
       const low = Math.floor(Math.min(...logs)), high = Math.max(low + 1, Math.ceil(Math.max(...logs)));
       const x = (k) => left + ((right - left) * k) / steps(index);
@@ -122,14 +125,14 @@ export default {
       const ticks = [];
       for (let p = low; p <= high; p++) ticks.push(
         svg("line", { x1: left, x2: right, y1: y(p), y2: y(p), stroke: color.ink, "stroke-opacity": 0.15 }),
-        svg("text", { x: left - 8, y: y(p) + 6, "text-anchor": "end", "font-size": 17 }, show(10 ** p)));
+        svg("text", { x: left - 8, y: y(p) + 6, "text-anchor": "end", "font-size": size }, show(10 ** p)));
       chart.setAttribute("aria-label", `The loss on a logarithmic axis: from ${show(r.loss[0], 3)} at the start to ${show(r.loss.at(-1), 3)} after ${steps(index)} steps.`);
       chart.replaceChildren(...ticks,
         svg("path", { d: "M" + logs.map((l, k) => `${x(k).toFixed(1)} ${y(l).toFixed(1)}`).join("L"), fill: "none", stroke: color.blue, "stroke-width": 2.5 }),
         svg("line", { x1: x(here), x2: x(here), y1: top, y2: bottom, stroke: color.orange, "stroke-width": 2 }),
         svg("circle", { cx: x(here), cy: y(logs[here]), r: 6, fill: color.orange }),
-        svg("text", { x: left, y: 142, "font-size": 17 }, "loss over the steps"),
-        svg("text", { x: right, y: 142, "text-anchor": "end", "font-size": 17 }, String(steps(index))));
+        svg("text", { x: left, y: bottom + 1.3 * size, "font-size": size }, "loss over the steps"),
+        svg("text", { x: right, y: bottom + 1.3 * size, "text-anchor": "end", "font-size": size }, String(steps(index))));
     }
 
     function update() {

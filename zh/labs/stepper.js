@@ -68,6 +68,7 @@ function build(program) {
   const binary = (op, a, b) => {
     if (typeof a === "number" && typeof b === "number") return BINARY[op](a, b)[0];
     const text = `${op === "*" || op === "/" ? inner(a) : called(a)} ${op} ${op === "+" ? called(b) : inner(b)}`;
+    if (typeof a === "number" && (op === "+" || op === "*")) [a, b] = [b, a]; // Python: b.__radd__(a)
     a = lift(a); b = lift(b);
     const [data, ...slopes] = BINARY[op](a.data, b.data);
     return node(op, data, [a, b], slopes, text);
