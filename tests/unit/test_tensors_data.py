@@ -113,3 +113,10 @@ def test_it_wants_bessels_form(run):
     t = SimpleNamespace(**{**vars(run[0]), "bessel": False})
     with pytest.raises(ValueError, match="bessel=True"):
         tensors.stepper(t, run[1], run[2])
+
+
+def test_the_sheet_has_every_tensor_and_its_right_rule(run):
+    text = repr(tensors.sheet(run[0])).splitlines()
+    assert len(text) == 26
+    for name, line in zip(bw.TENSORS, text, strict=True):
+        assert line.endswith(f"d{name} = {tensors.expression(tensors.STEPS[name][0][0])[0]}")

@@ -247,12 +247,11 @@ def sheet(t: SimpleNamespace) -> page.Html:
     for name in TENSORS:
         rule = f"d{name} = {expression(STEPS[name][0][0])[0]}"
         uses = [line for line in lines.values() if _reads(line, name)]
-        shape = tuple(getattr(t, name).shape)
-        code = "<br>".join(f"<code>{page.escape(use)}</code>" for use in uses)
-        rows.append(f'<tr><th scope="row">{name}<br>{shape}</th><td>{code}</td>'
-                    f"<td><code>{page.escape(rule)}</code></td></tr>")
+        code = "<br>".join(f"<code>{page.escape(line)}</code>" for line in (*uses, rule))
+        rows.append(f'<tr><th scope="row">{name}<br>{tuple(getattr(t, name).shape)}</th>'
+                    f'<td style="white-space:nowrap;font-size:.9em">{code}</td></tr>')
         text.append(f"{'; '.join(uses)}  ->  {rule}")
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("tensor", "forward", "backward"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("tensor", "forward, then backward"))
     return page.Html(
         '<div class="zh-table" tabindex="0" role="group" aria-label="All 26 rules"><table>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>",
