@@ -78,22 +78,23 @@ class Value:
         x = self.data
         if not isinstance(n, Real):
             raise TypeError(
-                f"{x} ** {n!r}: the exponent must be a plain number, because "
+                f"({x}) ** {n!r}: the exponent must be a plain number, because "
                 "only the base gets a gradient. For a positive base write "
                 "(n * x.log()).exp()"
             )
-        if x < 0 and not float(n).is_integer():
+        n = real(n)
+        if x < 0 and not n.is_integer():
             why = "a negative base needs a whole exponent"
-            raise ValueError(f"{x} ** {n}: {why}")
+            raise ValueError(f"({x}) ** {n:g}: {why}")
         try:
             slope = n * x ** (n - 1) if n else 0.0
-            return Value(x**n, "", f"**{n}", (self,), (slope,))
+            return Value(x**n, "", f"**{n:g}", (self,), (slope,))
         except ZeroDivisionError:
             why = "the power or its slope is infinite"
-            raise ZeroDivisionError(f"{x} ** {n}: {why}") from None
+            raise ZeroDivisionError(f"({x}) ** {n:g}: {why}") from None
         except OverflowError:
             why = "the power or its slope overflows a float"
-            raise OverflowError(f"{x} ** {n}: {why}") from None
+            raise OverflowError(f"({x}) ** {n:g}: {why}") from None
 
     # With a number on the left, Python asks number.__sub__(value) first and
     # then value.__rsub__(number).
@@ -221,25 +222,35 @@ def gradcheck(f, inputs, step=6e-6, tolerance=1e-6):
     h = step * max(1, |x|) up and down: (f(x + h) - f(x - h)) / 2h, the central
     difference, whose error is of order h². The default step is the cube root
     of the spacing of floats at 1, where that error meets the rounding error.
-    Differences are relative to max(1, |gradient|).
-    Raises ValueError, with both numbers, for the first input whose difference
-    exceeds `tolerance`.
+    A difference may be `tolerance` times the slope, plus what a nudge cannot
+    tell: the rounding of f, over h, and twice what half the step changes.
+    Raises ValueError, with both numbers, for the first input where it is more.
     """
+    if not hasattr(inputs, "__iter__"):
+        why = "inputs must be a list of numbers, as in gradcheck(f, [0.5])"
+        raise TypeError(f"{why}, not {inputs!r}")
     leaves = [Value(x) for x in inputs]
-    f(*leaves).backward()
+    result = f(*leaves)
+    if not isinstance(result, Value):
+        raise TypeError(f"f must return a Value, not {type(result).__name__}")
+    result.backward()
     worst = 0.0
     for i, leaf in enumerate(leaves):
         h = step * max(1.0, abs(leaf.data))
         ends = []
-        for sign in (1, -1):
-            moved = [Value(v.data + sign * h * (v is leaf)) for v in leaves]
+        for k in (-1.0, -0.5, 0.5, 1.0):
+            moved = [Value(v.data + k * h * (v is leaf)) for v in leaves]
             ends.append(f(*moved).data)
-        nudged = (ends[0] - ends[1]) / (2 * h)
-        difference = abs(leaf.grad - nudged) / max(1.0, abs(nudged))
-        if not difference <= tolerance:  # `not <=` also catches nan
+        nudged, half = (ends[3] - ends[0]) / (2 * h), (ends[2] - ends[1]) / h
+        rounding = 4.5e-16 * max(map(abs, ends)) / h
+        allowed = tolerance * max(abs(nudged), abs(leaf.grad))
+        allowed += rounding + 2 * abs(nudged - half)
+        difference = abs(leaf.grad - nudged)
+        if not difference <= allowed:  # `not <=` also catches nan
             raise ValueError(
                 f"input {i} (= {leaf.data}): backward() says {leaf.grad:.9g}, "
-                f"a nudge says {nudged:.9g}"
+                f"a nudge says {nudged:.9g} (at a kink, as of relu at 0, "
+                "no slope is right)"
             )
         worst = max(worst, difference)
     return worst
@@ -248,8 +259,9 @@ def gradcheck(f, inputs, step=6e-6, tolerance=1e-6):
 def real(x):
     """`x` as a float. TypeError for what is no real number ("3", None, 1j)."""
     if not isinstance(x, Real):
-        kind = type(x).__name__
-        raise TypeError(f"a Value holds one real number, not {kind} {x!r}")
+        why = f"one real number, not {type(x).__name__} {x!r}"
+        hint = ": use .item() or .tolist()" if hasattr(x, "tolist") else ""
+        raise TypeError(f"a Value holds {why}{hint}")
     try:
         return float(x)
     except OverflowError:

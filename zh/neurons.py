@@ -10,6 +10,8 @@ Weights are Python floats drawn one at a time, so the generator is a
 `random.seed(1337)`, which makes the two comparable step for step.
 """
 
+from numbers import Integral
+
 from zh.autograd import Value
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
@@ -30,13 +32,29 @@ def weighted_sum(w, x, b):
     return Value(total, "", "w·x+b", (*w, *x, b), (*inputs, *weights, 1.0))
 
 
+def check_count(count, what):
+    """ValueError unless `count` is a whole number from 1 up."""
+    if not isinstance(count, Integral) or count < 1:
+        why = "must be a whole number, 1 or more"
+        raise ValueError(f"{what} {why}, not {count!r}")
+
+
+def check_neuron(inputs, rng, activation):
+    """Say what is wrong with the arguments of a Neuron, if anything is."""
+    check_count(inputs, "the number of inputs")
+    if not hasattr(rng, "uniform"):
+        kind = type(rng).__name__
+        raise TypeError(f"rng must be a random.Random(seed), not a {kind}")
+    if activation not in ACTIVATIONS:
+        why = f"expected one of {', '.join(ACTIVATIONS)}"
+        raise ValueError(f"activation {activation!r}: {why}")
+
+
 class Neuron:
     """activation(w . x + b): weights from uniform(-1, 1), a bias of 0."""
 
     def __init__(self, inputs, rng, activation="tanh"):
-        if activation not in ACTIVATIONS:
-            why = f"expected one of {', '.join(ACTIVATIONS)}"
-            raise ValueError(f"activation {activation!r}: {why}")
+        check_neuron(inputs, rng, activation)
         self.w = [Value(rng.uniform(-1, 1)) for _ in range(inputs)]
         self.b = Value(0.0)
         self.activation = activation
@@ -61,6 +79,7 @@ class Layer:
     """Neurons side by side: takes a list of numbers, gives a list of Values."""
 
     def __init__(self, inputs, outputs, rng, activation="tanh"):
+        check_count(outputs, "the number of neurons of a layer")
         self.neurons = [Neuron(inputs, rng, activation) for _ in range(outputs)]
 
     def __call__(self, x):
@@ -84,6 +103,9 @@ class MLP:
     """
 
     def __init__(self, inputs, sizes, rng, activation="tanh", output="linear"):
+        if not isinstance(sizes, list | tuple) or not sizes:
+            why = "sizes lists the neurons of each layer, as in [4, 4, 1]"
+            raise ValueError(f"{why}; got {sizes!r}")
         kinds = [activation] * (len(sizes) - 1) + [output]
         widths = [inputs, *sizes[:-1]]
         self.layers = [

@@ -298,10 +298,14 @@ def test_graph_as_data():
         (lambda: Value(2.0) * np.ones(2), TypeError, ["Value *", "ndarray"]),
         (lambda: Value(0.0).log(), ValueError, ["log(0.0)", "positive"]),
         (lambda: Value(-1.0).log(), ValueError, ["log(-1.0)"]),
-        (lambda: Value(0.0) ** -1, ZeroDivisionError, ["0.0 ** -1"]),
-        (lambda: Value(0.0) ** 0.5, ZeroDivisionError, ["0.0 ** 0.5", "slope"]),
-        (lambda: Value(-8.0) ** (1 / 3), ValueError, ["-8.0 **", "whole exponent"]),
-        (lambda: Value(1e200) ** 2, OverflowError, ["1e+200 ** 2"]),
+        (lambda: Value(torch.ones(2)), TypeError, ["use .item() or .tolist()"]),
+        (lambda: Value(0.0) ** -1, ZeroDivisionError, ["(0.0) ** -1:"]),
+        (lambda: Value(0.0) ** 0.5, ZeroDivisionError, ["(0.0) ** 0.5:", "slope"]),
+        (lambda: Value(-8.0) ** (1 / 3), ValueError, ["(-8.0) **", "whole exponent"]),
+        (lambda: Value(1e200) ** 2, OverflowError, ["(1e+200) ** 2:"]),
+        (lambda: Value(0.0) ** np.float64(-1), ZeroDivisionError, ["(0.0) ** -1:"]),
+        (lambda: Value(1e200) ** np.float64(2), OverflowError, ["(1e+200) ** 2:"]),
+        (lambda: Value(-2.0) ** 10**400, OverflowError, ["too large for a float"]),
         (lambda: Value(2.0) ** Value(3.0), TypeError, ["exponent", "log()"]),
         (lambda: 2 ** Value(3.0), TypeError, ["exponent"]),
         (lambda: Value(2.0) ** "3", TypeError, ["exponent", "'3'"]),
@@ -343,6 +347,46 @@ def test_gradcheck_sees_a_wrong_slope():
 def test_gradcheck_sees_nan():
     with pytest.raises(ValueError, match="nan"):
         gradcheck(lambda v: Value(1.0, "", "bad", (v,), (math.nan,)), [2.0])
+
+
+@pytest.mark.parametrize(
+    "f, x",
+    [
+        (lambda x: x + 1e8, 0.5),  # the rounding of f swamps the nudge
+        (lambda x: (x + 1e8) - 1e8, 0.5),
+        (lambda x: x * 1e-8, 0.5),
+        (lambda x: x * x * x, 0.0),  # the slope is 0, the nudge h²
+        (lambda x: x**9, 1e-3),
+        (lambda x: x.log(), 1e-5),  # strongly bent
+        (lambda x: (x * 1e3).exp() * 1e200, 0.1),
+        (lambda x: x * 0.0, 2.0),
+    ],
+)
+def test_gradcheck_gives_no_false_alarm(f, x):
+    gradcheck(f, [x])
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1.0, 1e8])
+@given(x=st.floats(0.1, 10), wrong=st.sampled_from([0.0, 0.5, -1.0, 0.999]))
+@settings(max_examples=30, deadline=None)
+def test_gradcheck_sees_a_wrong_slope_at_any_scale(scale, x, wrong):
+    def half(v):
+        return Value(scale * v.data**2, "", "", (v,), (wrong * 2 * scale * v.data,))
+
+    with pytest.raises(ValueError, match="input 0"):
+        gradcheck(half, [x])
+
+
+def test_gradcheck_names_the_kink():
+    with pytest.raises(ValueError, match="kink, as of relu"):
+        gradcheck(lambda x: x.relu(), [0.0])
+
+
+def test_gradcheck_says_what_it_needs():
+    with pytest.raises(TypeError, match=r"list of numbers.*\[0.5\].*not 0.5"):
+        gradcheck(lambda x: x, 0.5)
+    with pytest.raises(TypeError, match="must return a Value, not float"):
+        gradcheck(lambda x: x.data, [0.5])
 
 
 # ---- beside micrograd ----

@@ -112,6 +112,9 @@ def test_choices_are_taken_by_text_and_by_letter():
         assert said(choice(), right)
     assert said(choice(), "a").text == "Not this one."
     assert "why not" in said(choice(why={"It shrinks": "why not"}), "It shrinks").text
+    order = Exercise("o", "O", 1, "choice", "t, s", choices=["s, t", "t, s"])
+    for right in ("t, s", "t s", "t,s", ["t", "s"], ("t", "s")):
+        assert said(order, right)
     for stray in ("c", "", 1):
         assert "none of the choices" in said(choice(), stray).text
 
@@ -191,6 +194,12 @@ def test_judging_a_tensor_never_fails_and_never_errs(seed, shape):
     for wrong in (right + torch.randn(shape, generator=g), torch.randn(2, 3, generator=g)):
         reply = said(tensor(right), wrong)
         assert isinstance(reply, Reply) and (not reply) and reply.text
+
+
+def test_values_of_the_graph_are_told_from_their_numbers():
+    from zh.autograd import Value
+
+    assert "the .data or the .grad of each" in said(tensor(W[0, :2]), [Value(1.0), Value(2.0)]).text
 
 
 # ------------------------------------------------------------------ functions
@@ -307,6 +316,92 @@ def test_every_exercise_of_the_book_knows_its_answer_and_its_mistakes():
             assert said(exercise, value() if callable(value) else value) == Reply(False, text), name
         for wrong in exercise.why:
             assert said(exercise, wrong) == Reply(False, exercise.why[wrong]), name
+
+
+# ------------------------------------------------------------------ backpropagation
+
+
+def node(value, parents, slopes):
+    from zh.autograd import Value
+
+    return Value(value, "", "node", parents, slopes)
+
+
+@pytest.mark.parametrize(
+    ("sin", "words"),
+    [
+        (lambda x: node(math.sin(x.data), (x), (math.cos(x.data),)), "(x,) needs its comma"),
+        (lambda x: node(math.sin(x.data), (x,), (math.cos(x.data))), "(x,) needs its comma"),
+        (lambda x: node(math.sin(x.data), (x,), ()), "tuples of equal length"),
+        (lambda x: node(math.sin(x.data), (x.data,), (1.0,)), "every parent must be a Value"),
+        (lambda x: node(math.sin(x.data), (x,), (x * 2,)), "take the .data of a Value"),
+        (lambda x: node(math.sin(x.data), (), ()), "no gradient arrives: is it a parent?"),
+        (lambda x: node(math.sin(x.data), (x,), (math.sin(x.data),)), "0.479426, which is wrong"),
+        (lambda x: node(math.sin(x.data), (x,), (x.data,)), "0.5 comes out as 0.5, which is wrong"),
+        (lambda x: node(math.sin(x.data), (x,), (-math.cos(x.data),)), "the wrong sign"),
+        (lambda x: node(math.cos(x.data), (x,), (1.0,)), "not right yet"),
+        (lambda x: math.sin(x.data), "a Value is asked"),
+        (lambda x: math.sin(x), "raises TypeError"),
+        (1.0, "A function is asked"),
+    ],
+)
+def test_a_wrong_sine_is_told_how(sin, words):
+    reply = said(exercises.get("sin-node"), sin)
+    assert not reply and words in reply.text
+
+
+def test_a_power_needs_a_slope_for_each_parent():
+    def power(a, b):
+        return node(a.data**b.data, (a, b), (b.data * a.data ** (b.data - 1),))
+
+    reply = said(exercises.get("power-node"), power)
+    assert not reply and "tuples of equal length" in reply.text
+    assert said(exercises.get("power-node"), lambda a, b: (b * a.log()).exp())
+
+
+def _velocities(new, move):
+    """A `step` out of two lines: v becomes new(v, grad, rate, keep), p moves by move(v, rate)."""
+
+    def step(parameters, velocity, rate, keep):
+        for i, p in enumerate(parameters):
+            velocity[i] = new(velocity[i], p.grad, rate, keep)
+            p.data += move(velocity[i], rate)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("new", "move", "words"),
+    [
+        (lambda v, g, r, k: k * v + g, lambda v, r: -r * v, "Right."),
+        (lambda v, g, r, k: k * v + r * g, lambda v, r: -v, "velocity holds something else"),
+        (lambda v, g, r, k: k * v - r * g, lambda v, r: v, "velocity holds something else"),
+        (lambda v, g, r, k: 0.9 * v + g, lambda v, r: -r * v, "is a number written in?"),
+        (lambda v, g, r, k: k * v + g, lambda v, r: -0.1 * v, "is a number written in?"),
+        (lambda v, g, r, k: g, lambda v, r: -r * v, "what does the velocity keep?"),
+        (lambda v, g, r, k: k * v + g, lambda v, r: r * v, "first step is wrong"),
+        (lambda v, g, r, k: 0.0, lambda v, r: -r, "still zero"),
+        (lambda v, g, r, k: None, lambda v, r: -r, "plain numbers"),
+        (lambda v, g, r, k: g / 0, lambda v, r: -r, "ZeroDivisionError on step 1"),
+    ],
+)
+def test_a_wrong_momentum_is_told_how(new, move, words):
+    assert words in said(exercises.get("momentum"), _velocities(new, move)).text
+
+
+def test_five_digits_are_enough_for_the_gradient_of_the_lecture():
+    exercise = exercises.get("lecture-gradient")
+    assert said(exercise, [-12.354, 10.257, 0.0625])
+    assert not said(exercise, [-12.35, 10.26, 0.06])
+    b = math.cos(9) + 2.5 * 3**1.5
+    assert "slope of 3b is missing" in said(exercise, [-12.35355, b, 0.0625]).text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"), [(-2, "sign of -4x"), (2, "sign of 6x"), (-6, "-4x contribute")]
+)
+def test_the_slope_on_the_other_side_names_the_term(wrong, words):
+    assert words in said(exercises.get("slope-left"), wrong).text
 
 
 # ------------------------------------------------------------------ the page

@@ -105,3 +105,20 @@ def test_errors():
         Neuron(2, rng, "gelu")
     with pytest.raises(ValueError, match="2 weights, but got 3"):
         Neuron(2, rng)([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "wrong, kind, words",
+    [
+        (lambda rng: MLP(3, [], rng), ValueError, "neurons of each layer.*got \\[\\]"),
+        (lambda rng: MLP(3, 4, rng), ValueError, "neurons of each layer.*got 4"),
+        (lambda rng: MLP(-1, [2], rng), ValueError, "number of inputs must be.*not -1"),
+        (lambda rng: MLP(3, [2, 0], rng), ValueError, "neurons of a layer must be.*not 0"),
+        (lambda rng: MLP(3, [2.0], rng), ValueError, "whole number.*not 2.0"),
+        (lambda rng: MLP(3, [2], torch.Generator()), TypeError, "random.Random.*not a Generator"),
+        (lambda rng: MLP(3, [2], rng)(torch.ones(3)), TypeError, "use .item\\(\\) or .tolist"),
+    ],
+)
+def test_errors_say_what_was_expected(wrong, kind, words):
+    with pytest.raises(kind, match=words):
+        wrong(random.Random(0))

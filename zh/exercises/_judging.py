@@ -124,11 +124,13 @@ def judge(exercise: Exercise, answer: Any, given: dict) -> Reply:
 
 def _judge_choice(exercise: Exercise, answer: Any) -> Reply:
     def bare(text: str) -> str:
-        return " ".join(text.lower().split()).strip(" .")
+        return " ".join(text.lower().replace(",", " ").split()).strip(" .")
 
     texts = {bare(choice): choice for choice in exercise.choices}
     letters = {"abcdefghij"[i]: choice for i, choice in enumerate(exercise.choices)}
     chosen = None
+    if isinstance(answer, list | tuple):  # ["c", "b"] for "c, b"
+        answer = " ".join(map(str, answer))
     if isinstance(answer, str):
         chosen = texts.get(bare(answer)) or letters.get(bare(answer))
     if chosen is None:
@@ -195,6 +197,8 @@ def _as_tensor(answer: Any):
     else:
         if callable(answer):
             return "That is a function or a class: call it, and give what it returns."
+        if isinstance(answer, list | tuple) and any(type(x).__name__ == "Value" for x in answer):
+            return "Those are Values: give the .data or the .grad of each, whichever is asked."
         try:
             value = torch.as_tensor(answer)
         except (TypeError, ValueError, RuntimeError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
-from zh.autograd import Value
+from zh.autograd import Value, topological
 from zh.exercises import Exercise
 
 
@@ -14,6 +15,11 @@ def _lecture_gradient() -> list[float]:
     a, b, c = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (2.0, 3.0, 4.0))
     f = -(a**3) + torch.sin(3 * b) - 1 / c + b**2.5 - a**0.5
     return [g.item() for g in torch.autograd.grad(f, (a, b, c))]
+
+
+def _lecture_gradient_without_the_three() -> list[float]:
+    a, b, c = _lecture_gradient()
+    return [a, b - 2 * math.cos(9.0), c]
 
 
 def _softmax_gradient() -> list[float]:
@@ -28,6 +34,25 @@ def _softmax() -> list[float]:
     import torch
 
     return torch.softmax(torch.tensor([0.0, 3.0, -2.0, 1.0], dtype=torch.float64), 0).tolist()
+
+
+def _bad_node(out: Value) -> str:
+    """What is wrong with the making of a node that `out` was computed from; empty if nothing is."""
+    seen, stack = set(), [out]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        both = (node.parents, node.slopes)
+        if not all(isinstance(x, tuple) for x in both) or len(both[0]) != len(both[1]):
+            return "parents and slopes must be tuples of equal length: (x,) needs its comma."
+        if not all(isinstance(x, Value) for x in node.parents):
+            return "every parent must be a Value."
+        if not all(isinstance(x, Real) for x in node.slopes):
+            return "every slope must be a plain number: take the .data of a Value."
+        stack += node.parents
+    return ""
 
 
 def _node_is(make, inputs, value, slopes, what: str):
@@ -49,21 +74,27 @@ def _node_is(make, inputs, value, slopes, what: str):
             return f"{what}({shown}) returns a {type(out).__name__}: a Value is asked."
         if not math.isclose(out.data, value(*numbers), rel_tol=1e-9, abs_tol=1e-12):
             return f"{what}({shown}).data is {out.data:g}, which is not right yet."
+        if bad := _bad_node(out):
+            return f"The number is right. But {bad}"
+        below = topological(out)
         out.backward()
         for i, (leaf, slope) in enumerate(zip(leaves, slopes(*numbers), strict=True)):
             which = "" if len(leaves) == 1 else f" of argument {i}"
-            if leaf.grad == 0 and slope != 0:
+            if not any(node is leaf for node in below):
                 return f"The number is right, but no gradient arrives{which}: is it a parent?"
             if math.isclose(leaf.grad, -slope, rel_tol=1e-9) and slope:
                 return f"The gradient{which} at {shown} has the wrong sign."
             if not math.isclose(leaf.grad, slope, rel_tol=1e-9, abs_tol=1e-12):
-                return f"The number is right; the gradient{which} at {shown}, {leaf.grad:g}, not."
+                return (
+                    f"The number is right. The gradient{which} at {shown} comes out as "
+                    f"{leaf.grad:g}, which is wrong."
+                )
     return True
 
 
 def _sin_node(make):
     good = _node_is(
-        make, [[0.0], [0.5], [2.0], [-4.0]], math.sin, lambda x: [math.cos(x)], "sin"
+        make, [[0.5], [0.0], [2.0], [-4.0]], math.sin, lambda x: [math.cos(x)], "sin"
     )
     if good is not True:
         return good
@@ -92,24 +123,33 @@ def _power_node(make):
 
 
 def _momentum(step):
-    """Compare a reader's update with torch.optim.SGD over a few steps."""
-    import torch
-
+    """Compare a reader's update, its parameters and its velocities, with torch.optim.SGD."""
     if not callable(step):
         return "A function is asked: give it without calling it."
+    good = _momentum_at(step, 0.1, 0.9)
+    if good is True and _momentum_at(step, 0.05, 0.5) is not True:
+        return "Right for one rate and one share kept, wrong for others: is a number written in?"
+    return good
+
+
+def _momentum_at(step, rate, keep):
+    import torch
+
     mine = [Value(1.0), Value(-2.0)]
     velocity = [0.0, 0.0]
     theirs = [torch.tensor(p.data, dtype=torch.float64, requires_grad=True) for p in mine]
-    optimizer = torch.optim.SGD(theirs, lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(theirs, lr=rate, momentum=keep)
     for k in range(4):
         for p, t in zip(mine, theirs, strict=True):
             p.grad = p.data + 1  # the gradient of (p + 1)² / 2
             t.grad = t.detach() + 1
         try:
-            step(mine, velocity, 0.1, 0.9)
+            step(mine, velocity, rate, keep)
         except Exception as error:
             return f"It raises {type(error).__name__} on step {k + 1}: {error}"
         optimizer.step()
+        if len(velocity) != 2 or not all(isinstance(v, Real) for v in velocity):
+            return "The velocities must stay plain numbers, one for each parameter."
         if velocity == [0.0, 0.0]:
             return "The list of velocities is still zero after a step: change its entries in place."
         for p, t in zip(mine, theirs, strict=True):
@@ -117,6 +157,12 @@ def _momentum(step):
                 if k == 0:
                     return "The first step is wrong already: there the velocity is the gradient."
                 return f"Step 1 is right, step {k + 1} is not: what does the velocity keep?"
+        for v, t in zip(velocity, theirs, strict=True):
+            if not math.isclose(v, optimizer.state[t]["momentum_buffer"].item(), rel_tol=1e-9):
+                return (
+                    "The parameters are right; the velocity holds something else. The rate and "
+                    "the minus belong in the step, not in the velocity."
+                )
     return True
 
 
@@ -130,7 +176,8 @@ EXERCISES = [
         mistakes=[
             (12, "That is the value of f at -1. The slope is asked."),
             (-6, "One term of the slope is missing: what does -4x contribute?"),
-            (-2, "Watch the sign of 6x at x = -1."),
+            (-2, "Watch the sign of -4x: its slope is -4."),
+            (2, "Watch the sign of 6x at x = -1."),
         ],
         because="Left of the lowest point a step to the right lowers f, so the slope is negative.",
     ),
@@ -154,7 +201,13 @@ EXERCISES = [
         minutes=15,
         kind="tensor",
         answer=_lecture_gradient,
-        tolerance=1e-5,
+        tolerance=5e-5,  # five digits
+        mistakes=[
+            (
+                _lecture_gradient_without_the_three,
+                "In the second, sin 3b is a chain: the slope of 3b is missing.",
+            ),
+        ],
         because="The formula and the nudge agree, so you can trust both.",
     ),
     Exercise(
