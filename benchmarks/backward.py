@@ -38,8 +38,8 @@ def main() -> None:
 
         loss = bw.forward(leaves, X, Y).loss
 
-        def autograd(loss=loss, leaves=tuple(vars(leaves).values())):
-            torch.autograd.grad(loss, leaves, retain_graph=True)
+        def autograd(loss=loss, leaves=leaves):
+            torch.autograd.grad(loss, tuple(vars(leaves).values()), retain_graph=True)
 
         forward = best(lambda p=p, X=X, Y=Y: bw.forward(p, X, Y))
         unfused, fused = best(lambda t=t: bw.unfused(t)), best(lambda t=t: bw.fused(t))
