@@ -80,6 +80,7 @@
     let query = "";
     try { query = sessionStorage.getItem(SOUGHT) || ""; if (query) sessionStorage.removeItem(SOUGHT); } catch { /* none */ }
     const words = query.toLowerCase().split(/\s+/).filter((word) => word.length > 1);
+    if (!words.length) return;
     const stems = words.map((word) => word.slice(0, Math.max(4, word.length - 3))); // the index is of stems
     const article = document.querySelector("article");
     for (const wanted of article ? [words, stems] : []) {
