@@ -5,6 +5,7 @@ The stock theme sends 1.2 MB for a page of text. Here, on the written pages:
 * scripts that a page does not use are dropped (FontAwesome's: its icons are a font already; the
   search tools, except on the search page; thebe), the others are deferred;
 * the colour theme is set before the first paint;
+* code is coloured with half the elements;
 * the style sheets become one, without the rules whose classes occur nowhere in the site;
 * the icon font keeps the icons in use;
 * faults of the theme that axe and Lighthouse name are mended;
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import tinycss2
 from fontTools import subset
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
@@ -83,6 +85,14 @@ def scripts(html: str, is_search: bool) -> str:
         r'<script data-cfasync="false">.*?</script>', lambda m: THEME, html, count=1, flags=re.S
     )
     return html
+
+
+def lighten(html: str) -> str:
+    """Code without the spans of names, punctuation and spaces: they have the colour of the text.
+
+    They are half of all elements of a chapter, and a phone pays for each.
+    """
+    return re.sub(r'<span class="[npw]">([^<]*)</span>', r"\1", html)
 
 
 def mend(html: str) -> str:
@@ -240,6 +250,26 @@ def _link_sheet(html: str, bundle: str) -> str:
     return head + links + SHEET.sub("", rest)
 
 
+# The theme makes each block that scrolls a stop of the Tab key; it reads a width and writes an
+# attribute by turns, and every read lays out the page anew. Read all, then write what differs.
+TURNS = (
+    ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})",
+    ".forEach((e,i,all)=>{all.t??=[...all].map(e=>e.scrollWidth>e.clientWidth||"
+    "e.scrollHeight>e.clientHeight?0:-1);"
+    "e.getAttribute('tabindex')==all.t[i]||(e.tabIndex=all.t[i])})",
+)
+
+
+def _theme_script(static: Path) -> None:
+    """Mend the theme's script where it is slow on a long page."""
+    file = static / "scripts" / "pydata-sphinx-theme.js"
+    text = file.read_text("utf8")
+    if TURNS[1] not in text:
+        if TURNS[0] not in text:
+            raise ExtensionError(f"{file.name} has changed: look at TURNS in book/_ext/slim.py")
+        file.write_text(text.replace(*TURNS), "utf8")
+
+
 ROOT_PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -266,9 +296,10 @@ def slim(app, error) -> None:
     bundle = _bundle(static, texts)
     if bundle:
         for page, html in texts.items():
-            html = mend(scripts(html, page.name == "search.html"))
+            html = mend(lighten(scripts(html, page.name == "search.html")))
             page.write_text(_link_sheet(html, bundle), "utf8")
     _root_page(app)
+    _theme_script(static)
     for pattern in UNUSED:
         for file in static.rglob(pattern):
             file.unlink()
