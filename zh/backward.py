@@ -76,7 +76,7 @@ def mul_backward(dout, a, b):
 
 
 def matmul_backward(dout, a, b):
-    """out = a @ b, (n, m) = (n, k) @ (k, m). The shapes leave one choice."""
+    """out = a @ b, (n, m) = (n, k) @ (k, m). What is summed, m or n, must meet."""
     return dout @ b.T, a.T @ dout
 
 
@@ -106,7 +106,7 @@ def sum_backward(dout, shape):
 
 
 def max_backward(dout, a, dim):
-    """out = a.max(dim, keepdim=True).values. The winner gets all of it."""
+    """out = a.max(dim, keepdim=True).values. The winner (of a tie, one) gets it."""
     winner = a.max(dim, keepdim=True).indices
     mask = torch.zeros_like(a).scatter_(dim, winner, 1.0)
     return dout * mask
@@ -164,7 +164,11 @@ def forward(p, X, Y, *, bessel: bool = True, eps: float = 1e-5):
     Parameters p, contexts X (n, T), targets Y (n,). `bessel` divides the
     variance by n - 1 (as the lecture does) or by n (as torch.nn does).
     """
-    t = SimpleNamespace(**vars(p), X=X, Y=Y, n=len(X), bessel=bessel)
+    t = SimpleNamespace(**vars(p), X=X, Y=Y, n=len(X), bessel=bessel, eps=eps)
+    if t.n <= bessel:
+        raise ValueError(
+            f"A batch of {t.n} has no spread to divide by. Give two examples or "
+            "more (or one and bessel=False, where all of bnraw is zero).")
     # the hidden layer
     t.emb = t.C[X]                                                # (n, T, E)
     t.embcat = t.emb.view(t.n, -1)                                # (n, T*E)
@@ -196,12 +200,12 @@ def forward(p, X, Y, *, bessel: bool = True, eps: float = 1e-5):
 # Backwards, one operation at a time
 
 
-def unfused(t: SimpleNamespace, eps: float = 1e-5) -> SimpleNamespace:
+def unfused(t: SimpleNamespace) -> SimpleNamespace:
     """The gradients of all 26 tensors, one rule at a time."""
     g = SimpleNamespace()
     loss_to_logits(t, g)
     logits_to_hpreact(t, g)
-    hpreact_to_hprebn(t, g, eps)
+    hpreact_to_hprebn(t, g)
     hprebn_to_C(t, g)
     return g
 
@@ -229,12 +233,12 @@ def logits_to_hpreact(t, g):
     g.hpreact = tanh_backward(g.h, t.h)
 
 
-def hpreact_to_hprebn(t, g, eps=1e-5):
+def hpreact_to_hprebn(t, g):
     """Back through batch normalisation: 9 tensors."""
     scaled, g.bnbias = add_backward(g.hpreact, t.bnraw, t.bnbias)
     g.bngain, g.bnraw = mul_backward(scaled, t.bngain, t.bnraw)
     g.bndiff, g.bnvar_inv = mul_backward(g.bnraw, t.bndiff, t.bnvar_inv)
-    g.bnvar = pow_backward(g.bnvar_inv, t.bnvar + eps, -0.5)
+    g.bnvar = pow_backward(g.bnvar_inv, t.bnvar + t.eps, -0.5)
     g.bndiff2 = sum_backward(g.bnvar / (t.n - t.bessel), t.bndiff2.shape)
     g.bndiff = g.bndiff + pow_backward(g.bndiff2, t.bndiff, 2)
     g.hprebn, g.bnmeani = sub_backward(g.bndiff, t.hprebn, t.bnmeani)
@@ -260,7 +264,7 @@ def cross_entropy_backward(logits, Y):
     return dlogits / len(Y)
 
 
-def batchnorm_backward(dout, xhat, gain, inv_std, bessel=False):
+def batchnorm_backward(dout, xhat, gain, inv_std, bessel):
     """out = gain * xhat + bias, xhat = (x - mean) * inv_std. Gradient of x.
 
     `bessel`: was the variance divided by n - 1 (True) or by n (False)?
@@ -305,7 +309,7 @@ class Comparison:
     name: str
     maxdiff: float      # largest absolute difference; nan where the shapes differ
     verdict: str        # "exact", "close" or "wrong"
-    how: str = ""       # for a wrong one: what kind of wrong
+    how: str = ""       # for a wrong one: what kind of wrong; or that both are zero
     relative: float = 0.0  # norm of the difference over norm of the reference; nan as above
 
     def __bool__(self) -> bool:
@@ -325,19 +329,24 @@ def compare(name: str, mine: torch.Tensor, reference: torch.Tensor, *,
     exact: equal to the last bit. close: within rounding, which is as good: two orders of the same
     sum round differently. wrong: anything else, with the kind of error where it has a known one
     (shape, sign, a factor, transposed, zero). The tolerance follows the precision of the numbers:
-    for float32 about 1e-7, plus 1e-5 of the largest entry.
+    for float32 about 1e-7, plus 1e-5 of the largest entry. The first part is for gradients that
+    should be zero: two tensors below it are called close, and both zero, whatever they hold. To
+    compare gradients that are meant to be that small, multiply both by something large.
     """
     mine, reference = torch.as_tensor(mine).detach(), torch.as_tensor(reference).detach()
     if mine.shape != reference.shape:
         found = Comparison(name, math.nan, "wrong", _wrong_shape(mine, reference), math.nan)
     else:
         off = mine - reference
-        maxdiff = off.abs().max().item() if off.numel() else 0.0
+        same = torch.equal(mine, reference)            # off would be nan where both are infinite
+        maxdiff = 0.0 if same else off.abs().max().item()
         relative = (off.double().norm() / reference.double().norm()).item() if maxdiff else 0.0
         if maxdiff == 0:
             found = Comparison(name, maxdiff, "exact")
         elif maxdiff <= _tolerance(mine, reference):
-            found = Comparison(name, maxdiff, "close", relative=relative)
+            both = max(mine.abs().max(), reference.abs().max()) <= _eps(mine, reference)
+            how = "both zero, up to rounding" if both else ""
+            found = Comparison(name, maxdiff, "close", how, relative)
         else:
             found = Comparison(name, maxdiff, "wrong", _how_wrong(mine, reference), relative)
     if show:
@@ -345,10 +354,14 @@ def compare(name: str, mine: torch.Tensor, reference: torch.Tensor, *,
     return found
 
 
-def _tolerance(mine: torch.Tensor, reference: torch.Tensor) -> float:
+def _eps(mine: torch.Tensor, reference: torch.Tensor) -> float:
+    """The rounding of the less precise of the two: 1.2e-7 for float32."""
     floats = [x.dtype for x in (mine, reference) if x.is_floating_point()]
-    eps = max((torch.finfo(d).eps for d in floats), default=torch.finfo(torch.float32).eps)
-    return eps * (1 + 100 * reference.abs().max().item())
+    return max((torch.finfo(d).eps for d in floats), default=torch.finfo(torch.float32).eps)
+
+
+def _tolerance(mine: torch.Tensor, reference: torch.Tensor) -> float:
+    return _eps(mine, reference) * (1 + 100 * reference.abs().max().item())
 
 
 def _wrong_shape(mine: torch.Tensor, reference: torch.Tensor) -> str:
@@ -364,6 +377,8 @@ def _wrong_shape(mine: torch.Tensor, reference: torch.Tensor) -> str:
 
 
 def _how_wrong(mine: torch.Tensor, reference: torch.Tensor) -> str:
+    if not torch.isfinite(reference).all():
+        return "the reference is not finite: look at the forward pass first"
     if not torch.isfinite(mine).all():
         return "not finite: a division by zero, or an overflow"
     near = _tolerance(mine, reference)
@@ -373,8 +388,8 @@ def _how_wrong(mine: torch.Tensor, reference: torch.Tensor) -> str:
 
     if reference.abs().max() <= near:
         return "should be zero, up to rounding"
-    if not mine.any():
-        return "all zeros"
+    if mine.abs().max() <= near:
+        return "zero, up to rounding"
     if same(mine, -reference):
         return "wrong sign"
     if mine.ndim == 2 and mine.shape[0] == mine.shape[1] and same(mine.T, reference):

@@ -113,7 +113,7 @@ class Embedding(Layer):
             raise IndexError(
                 f"{self!r} got row numbers from {int(x.min())} to {int(x.max())}; "
                 f"its rows are 0 to {len(self.weight) - 1}. Check the vocabulary.")
-        return self.weight[x]                     # (...) -> (..., dim)
+        return self.weight[x.long()]              # (...) -> (..., dim); bytes would be a mask
 
     def parameters(self) -> list[torch.Tensor]:
         return [self.weight]
@@ -205,8 +205,8 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Layer):
         for layer in layers:
-            if not callable(layer):
-                raise TypeError(f"Sequential got {layer!r}, which cannot be called. "
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential got {layer!r}, which is no Layer. "
                                 "Pass layers: Sequential(Linear(...), Tanh()).")
         self.layers = list(layers)
 

@@ -161,7 +161,8 @@ def test_batchnorm_equals_torch_nn_in_the_biased_form():
     dout = normal(8, 3, seed=4)
     theirs = torch.autograd.grad(layer(leaf), leaf, dout)
     inv_std = (x.var(0, unbiased=False) + 1e-5) ** -0.5
-    same(bw.batchnorm_backward(dout, (x - x.mean(0)) * inv_std, gain, inv_std), theirs)
+    xhat = (x - x.mean(0)) * inv_std
+    same(bw.batchnorm_backward(dout, xhat, gain, inv_std, bessel=False), theirs)
 
 
 # --------------------------------------------------------------------------- the whole network
@@ -254,6 +255,25 @@ def test_a_bias_before_batchnorm_has_no_gradient():
     assert bw.unfused(t).logit_maxes.abs().max() < 1e-15
 
 
+@pytest.mark.parametrize("bessel", [True, False])
+def test_the_backward_pass_uses_the_eps_of_the_forward_pass(bessel):
+    p, X, Y, _ = network(track=False)
+    leaves = SimpleNamespace(**{k: v.clone().requires_grad_() for k, v in vars(p).items()})
+    t = bw.forward(leaves, X, Y, bessel=bessel, eps=0.1)
+    t.loss.backward()
+    with torch.no_grad():
+        for g in (bw.unfused(t), bw.fused(t)):
+            for name in bw.PARAMETERS:
+                assert bw.compare(name, getattr(g, name), getattr(leaves, name).grad), name
+
+
+def test_a_batch_of_one_has_no_spread():
+    p, X, Y, _ = network(track=False)
+    with pytest.raises(ValueError, match="batch of 1 has no spread.*two examples"):
+        bw.forward(p, X[:1], Y[:1])
+    assert not bw.forward(p, X[:1], Y[:1], bessel=False).bnraw.any()
+
+
 def test_init_is_the_generators_alone():
     torch.manual_seed(0)
     a = bw.init(27, 3, generator=gen(5))
@@ -282,8 +302,12 @@ REF = normal(3, 3, seed=5)
     (REF, REF.sum(0, keepdim=True), "wrong", "sum in backward"),
     (REF.sum(0), REF.sum(0, keepdim=True), "wrong", "keepdim"),
     (REF[0, :2], REF, "wrong", "shape is"),
-    (0 * REF, REF, "wrong", "all zeros"),
-    (REF / 0, REF, "wrong", "not finite"),
+    (0 * REF, REF, "wrong", "zero, up to rounding"),
+    (1e-16 * REF, REF, "wrong", "zero, up to rounding"),
+    (REF / 0, REF, "wrong", "not finite: a division"),
+    (REF, REF * math.nan, "wrong", "the reference is not finite"),
+    (REF / 0, REF / 0, "exact", ""),
+    (REF * 0 / 0, REF * 0 / 0, "wrong", "not finite"),
     (REF * torch.tensor([1, 1, 3]), REF, "wrong", "3 of 9 entries"),
     (REF + 1, REF, "wrong", "9 of 9 entries"),
     (REF, 1e-18 * REF, "wrong", "should be zero"),
@@ -294,7 +318,7 @@ def test_compare_says_how(mine, reference, verdict, how, capsys):
     assert (found.verdict, bool(found)) == (verdict, verdict != "wrong")
     assert how in found.how
     assert found.verdict in capsys.readouterr().out
-    if mine.shape == reference.shape and verdict in ("exact", "close"):
+    if mine.shape == reference.shape and verdict in ("exact", "close") and mine.isfinite().all():
         assert found.maxdiff == (mine - reference).abs().max().item()
 
 
@@ -306,7 +330,9 @@ def test_compare_takes_a_tensor_that_autograd_watches():
 def test_compare_of_two_noises_around_zero_is_close():
     """The true gradient of b1 is zero: both sides hold nothing but rounding."""
     noise = 1e-9 * torch.randn(64, generator=gen(1))
-    assert bw.compare("b1", noise, -noise, show=False).verdict == "close"
+    found = bw.compare("b1", noise, -noise, show=False)
+    assert (found.verdict, found.how) == ("close", "both zero, up to rounding")
+    assert bw.compare("b1", 1e3 * noise, -1e3 * noise, show=False).how == "wrong sign"
 
 
 def test_compare_gives_the_relative_error():

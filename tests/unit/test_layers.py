@@ -103,6 +103,13 @@ def test_embedding_says_what_is_wrong(x, error, words):
         Embedding(5, 2, generator=gen())(x)
 
 
+def test_embedding_reads_bytes_as_row_numbers():
+    """In PyTorch a tensor of uint8 that is as long as the table would be a mask."""
+    layer = Embedding(5, 2, generator=gen())
+    rows = torch.tensor([0, 1, 1, 0, 4], dtype=torch.uint8)
+    assert torch.equal(layer(rows), layer(rows.long()))
+
+
 # --------------------------------------------------------------------------- BatchNorm1d
 
 
@@ -226,9 +233,10 @@ def test_layers_keep_their_output():
     assert torch.equal(layer.out, torch.tanh(x))
 
 
-def test_sequential_refuses_what_cannot_be_called():
-    with pytest.raises(TypeError, match="cannot be called"):
-        Sequential(3)
+@pytest.mark.parametrize("what", [3, torch.tanh])
+def test_sequential_refuses_what_is_no_layer(what):
+    with pytest.raises(TypeError, match="is no Layer"):
+        Sequential(what)
 
 
 def test_a_layer_without_forward_says_so():

@@ -62,8 +62,8 @@ STEPS: dict[str, tuple[list[str | tuple[str, str]], str]] = {
         "-dnorm_logits",
         "-dnorm_logits.sum(0, keepdim=True)",
         "-dnorm_logits.sum(1)",
-    ], "The sum comes out as rounding noise: adding a number to all logits of a row changes no "
-       "probability, so the true gradient is zero."),
+    ], "Subtracted, so minus; one number served the whole row, so a sum. How large the numbers "
+       "are, and why, is a question below the stepper."),
     "logits": ([
         ("dnorm_logits + dlogit_maxes * (one-hot of the row's largest)",
          "dnorm_logits + dlogit_maxes * onehot(logits.argmax(1))"),
@@ -213,7 +213,7 @@ def forward_lines() -> dict[str, str]:
     return {name: line.replace("(n - bessel)", "(n - 1)") for name, line in lines.items()}
 
 
-def namespace(t: SimpleNamespace, g: SimpleNamespace, eps: float = 1e-5) -> dict[str, object]:
+def namespace(t: SimpleNamespace, g: SimpleNamespace) -> dict[str, object]:
     """The names that the choices use: the tensors, `d<tensor>` for gradients, n, eps, onehot."""
     def onehot(index: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(index, t.logits.shape[1]).to(t.logits.dtype)
@@ -221,7 +221,7 @@ def namespace(t: SimpleNamespace, g: SimpleNamespace, eps: float = 1e-5) -> dict
     names = {name: value.detach() for name, value in vars(t).items()
              if isinstance(value, torch.Tensor)}
     names |= {f"d{name}": value for name, value in vars(g).items()}
-    return names | {"n": t.n, "eps": eps, "onehot": onehot, "torch": torch}
+    return names | {"n": t.n, "eps": t.eps, "onehot": onehot, "torch": torch}
 
 
 def expression(choice: str | tuple[str, str]) -> tuple[str, str]:
