@@ -377,9 +377,11 @@ def test_gradcheck_sees_a_wrong_slope_at_any_scale(scale, x, wrong):
         gradcheck(half, [x])
 
 
-def test_gradcheck_names_the_kink():
-    with pytest.raises(ValueError, match="kink, as of relu"):
+def test_gradcheck_names_a_kink_only_where_one_is():
+    with pytest.raises(ValueError, match="kink here, as of relu"):
         gradcheck(lambda x: x.relu(), [0.0])
+    with pytest.raises(ValueError, match="a nudge says 6$"):
+        gradcheck(lambda x: Value(x.data**2, "", "square", (x,), (x.data,)), [3.0])
 
 
 def test_gradcheck_says_what_it_needs():
