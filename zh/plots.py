@@ -469,8 +469,8 @@ def value_graph(graph: dict, show_grad: bool = True) -> Figure:
             for i in column:
                 row[i] += shift
     top, high = min(row.values()), max(row.values()) - min(row.values())
-    fig, ax = new(size=(min(7.0, 0.4 + 1.32 * len(columns)), 0.55 + 0.72 * (high + 1)))
-    wide, tall = 0.8, 0.72
+    fig, ax = new(size=(0.2 + 1.02 * len(columns), 0.3 + 0.68 * (high + 1)))
+    wide, tall = 0.82, 0.78
     for i, ps in parents.items():
         for k, p in enumerate(sorted(ps, key=row.__getitem__)):
             off = (k - (len(ps) - 1) / 2) * 0.22
@@ -510,7 +510,7 @@ def paths(rows: dict, xlabel: str, ylabel: str, log: bool = False) -> Figure:
         ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.grid(True, axis="y")
-    ax.legend()
+    fig.legend(loc="outside upper center", ncols=len(rows))
     return fig
 
 

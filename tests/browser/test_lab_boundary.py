@@ -39,7 +39,7 @@ def test_marks_agree_with_the_record_at_every_step(lab):
             assert text.startswith(f"Step {step} of 60")
             assert f"{100 - wrong(node)} of 100" in text, (run, step)
             line = node.locator("[data-contour]").get_attribute("d")
-            assert line or step == 0, (run, step)  # at the start the line is out of the picture
+            assert line or "50 of 100" in text, (run, step)  # all on one side: no line in sight
 
 
 def test_the_run_of_the_book_ends_with_all_points_right(lab):
