@@ -299,6 +299,64 @@ def descend(p, g, lr):
 
 
 # ---------------------------------------------------------------------------
+# Many networks at once
+
+
+def stack(networks: list[SimpleNamespace]) -> SimpleNamespace:
+    """Parameters side by side: C (R, V, E), W1 (R, T*E, H), b1 (R, 1, H), and so on."""
+    return SimpleNamespace(**{
+        name: torch.stack([torch.atleast_2d(getattr(p, name)) for p in networks])
+        for name in PARAMETERS})
+
+
+def unstack(p: SimpleNamespace) -> list[SimpleNamespace]:
+    """The networks of `stack` one by one; vectors stay rows, (1, H)."""
+    rows = zip(*(getattr(p, name) for name in PARAMETERS), strict=True)
+    return [SimpleNamespace(**dict(zip(PARAMETERS, row, strict=True))) for row in rows]
+
+
+def side_by_side(p, X, Y, *, bessel=1, mean=1, spread=1, overwrite=False,
+                 eps=1e-5):
+    """`fused` for R networks at once, from `stack`; X (R, n, T), Y (R, n).
+
+    One number for all, or R of them: bessel, is it n - 1; mean and spread,
+    what the two indirect paths of batch normalisation weigh (0 leaves one
+    out); overwrite, is dC[X] written, not added up. Gradients as p.
+    """
+    def each(x):
+        return torch.as_tensor(x).view(-1, 1, 1)
+
+    n, net = X.shape[1], torch.arange(len(X))
+    divisor, place = n - each(bessel), (net[:, None, None], X)
+    # forward, (R, n, ...)
+    emb = p.C[place]
+    embcat = emb.flatten(2)
+    diff = embcat @ p.W1 + p.b1
+    diff = diff - diff.mean(1, keepdim=True)
+    inv_std = ((diff ** 2).sum(1, keepdim=True) / divisor + eps) ** -0.5
+    raw = diff * inv_std
+    h = torch.tanh(p.bngain * raw + p.bnbias)
+    # backward
+    g = SimpleNamespace()
+    d = torch.softmax(h @ p.W2 + p.b2, 2)
+    d[net[:, None], torch.arange(n), Y] -= 1
+    d = d / n
+    g.W2, g.b2 = h.mT @ d, d.sum(1, keepdim=True)
+    d = d @ p.W2.mT * (1 - h ** 2)
+    g.bngain, g.bnbias = (d * raw).sum(1, keepdim=True), d.sum(1, keepdim=True)
+    along = raw * g.bngain / divisor
+    d = d - each(mean) * d.mean(1, keepdim=True) - each(spread) * along
+    d = p.bngain * inv_std * d
+    g.W1, g.b1 = embcat.mT @ d, d.sum(1, keepdim=True)
+    demb = (d @ p.W1.mT).view(emb.shape)
+    zeros = torch.zeros_like(p.C)
+    written = zeros.index_put(place, demb)
+    added = zeros.index_put(place, demb, accumulate=True)
+    g.C = torch.where(each(overwrite), written, added)
+    return g
+
+
+# ---------------------------------------------------------------------------
 # Is it right, and if not, how is it wrong?
 
 

@@ -255,6 +255,45 @@ def test_a_bias_before_batchnorm_has_no_gradient():
     assert bw.unfused(t).logit_maxes.abs().max() < 1e-15
 
 
+def test_side_by_side_is_fused_network_by_network():
+    runs = [network(track=False, seed=seed, bessel=seed != 1) for seed in range(3)]
+    p = bw.stack([run[0] for run in runs])
+    X, Y = torch.stack([run[1] for run in runs]), torch.stack([run[2] for run in runs])
+    for one, (q, *_) in zip(bw.unstack(p), runs, strict=True):
+        for name in bw.PARAMETERS:
+            assert torch.equal(getattr(one, name).view_as(getattr(q, name)), getattr(q, name))
+    together = bw.unstack(bw.side_by_side(p, X, Y, bessel=torch.tensor([1, 0, 1])))
+    for mine, (*_, t) in zip(together, runs, strict=True):
+        for name in bw.PARAMETERS:
+            reference = getattr(bw.fused(t), name)
+            assert bw.compare(name, getattr(mine, name).view_as(reference), reference), name
+
+
+def test_side_by_side_with_parts_left_out():
+    """Each fault against its definition, from the tensors of the small steps."""
+    p, X, Y, t = network(track=False)
+    right = bw.fused(t)
+    d = right.hpreact
+    along = t.bnraw * (d * t.bnraw).sum(0) / (t.n - 1)
+    wanted = {(1, 1): d - d.mean(0) - along, (0, 1): d - along, (1, 0): d - d.mean(0), (0, 0): d}
+    mean, spread = zip(*wanted, strict=True)
+    four = bw.side_by_side(bw.stack([p] * 4), X.expand(4, -1, -1), Y.expand(4, -1),
+                           mean=torch.tensor(mean), spread=torch.tensor(spread))
+    for i, dx in enumerate(wanted.values()):
+        dW1 = t.embcat.T @ (t.bngain * t.bnvar_inv * dx)
+        assert bw.compare("W1", four.W1[i], dW1)
+        assert bw.compare("W2", four.W2[i], right.W2)
+    X = torch.arange(len(X) * 3).view(-1, 3) % 7     # every letter more than once
+    rows = bw.fused(bw.forward(p, X, Y))
+    both = bw.side_by_side(bw.stack([p] * 2), X.expand(2, -1, -1), Y.expand(2, -1),
+                           overwrite=torch.tensor([False, True]))
+    assert bw.compare("C", both.C[0], rows.C)
+    for letter in range(7):                          # one of the writes survives
+        uses = rows.emb[X == letter]
+        assert len(uses) > 1
+        assert (uses - both.C[1][letter]).abs().sum(1).min() < 1e-12
+
+
 @pytest.mark.parametrize("bessel", [True, False])
 def test_the_backward_pass_uses_the_eps_of_the_forward_pass(bessel):
     p, X, Y, _ = network(track=False)
