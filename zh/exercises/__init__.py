@@ -62,7 +62,8 @@ class Exercise:
             to the entry plus the typical size of the entries).
         absolute: how far off a number may be in any case.
         mistakes: wrong answers that are worth a reply of their own: pairs of a value (or a
-            function that computes it) and a sentence. "That is right for x = 2."
+            function that computes it) and a sentence. "That is right for x = 2." For a function:
+            pairs of a function that makes the mistake and a sentence.
         because: said after "Right.": what the answer shows.
         inputs: for a function: tuples of arguments to try it on, or a function giving them.
         compare: own judgement: ``compare(answer)`` gives True, False, a sentence saying what is

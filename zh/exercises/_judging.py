@@ -328,7 +328,9 @@ def _wrong_value(exercise: Exercise, answer: Any, right: Any) -> str:
     """What is wrong with what a function returned; empty if it is right."""
     import torch
 
-    if isinstance(right, tuple | list) and not isinstance(answer, torch.Tensor):
+    if isinstance(right, tuple | list) and (
+        isinstance(right, tuple) or not isinstance(answer, torch.Tensor)
+    ):
         if not isinstance(answer, tuple | list):
             return f"It returns a {type(answer).__name__}; a {type(right).__name__} is expected."
         if len(answer) != len(right):
@@ -370,6 +372,9 @@ def _judge_function(exercise: Exercise, answer: Any) -> Reply:
             wrongs.append((f"{shown}, where it gives {_brief(got)}", _small_first(wrong)))
     if not wrongs:
         return _said_right(exercise)
+    for mistake, sentence in exercise.mistakes:
+        if _same_function(exercise, answer, mistake, inputs):
+            return Reply(False, sentence)
     total = len(inputs)
     where, what = wrongs[0]
     if len(wrongs) == total:
@@ -380,7 +385,21 @@ def _judge_function(exercise: Exercise, answer: Any) -> Reply:
     return Reply(False, f"{count} On {where}: {what}")
 
 
+def _same_function(exercise: Exercise, answer: Any, mistake: Any, inputs: list[tuple]) -> bool:
+    """Does the reader's function give what a known mistake gives, on all inputs?"""
+    try:
+        return not any(
+            _wrong_value(exercise, answer(*copy.deepcopy(args)), mistake(*copy.deepcopy(args)))
+            for args in inputs
+        )
+    except Exception:  # it raises on some input: another mistake
+        return False
+
+
 def _brief(value: Any) -> str:
+    if isinstance(value, tuple | list) and any(hasattr(v, "shape") for v in value):
+        inside = ", ".join(map(_brief, value))
+        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
     if hasattr(value, "shape") and math.prod(value.shape) > 4:
         return f"{type(value).__name__.lower()} of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())

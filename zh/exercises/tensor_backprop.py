@@ -58,6 +58,33 @@ def _layernorm_inputs():
         )
 
 
+def _layernorm_bessel(dout, x, gain, eps):
+    """The slip: n - 1 for the variance, as in the network of the chapter."""
+
+    def forward(x, gain, bias):
+        s = (x.var(1, keepdim=True) + eps) ** -0.5
+        return gain * (x - x.mean(1, keepdim=True)) * s + bias
+
+    return _autograd(forward, dout, x, gain, torch.zeros_like(gain))
+
+
+def _layernorm_gain(dout, x, gain, eps):
+    """The slip: the gain in front of the sums, as batch normalisation has it."""
+    ones = torch.ones_like(gain)
+    dx = _layernorm(dout, x, ones, eps)[0]
+    return gain * dx, *_layernorm(dout, x, gain, eps)[1:]
+
+
+def _layernorm_batch(dout, x, gain, eps):
+    """The slip: statistics over the batch."""
+
+    def forward(x, gain, bias):
+        s = (x.var(0, unbiased=False) + eps) ** -0.5
+        return gain * (x - x.mean(0)) * s + bias
+
+    return _autograd(forward, dout, x, gain, torch.zeros_like(gain))
+
+
 DEEP = ("C", "W1", "b1", "W2", "b2", "W3", "b3")
 
 
@@ -74,15 +101,16 @@ def _deep(p, X, Y):
 
 
 def _deep_inputs():
-    for seed, (n, context, hidden) in enumerate([(4, 2, 3), (8, 3, 5)]):
+    # all sizes differ, so that a transposed product shows
+    for seed, (n, context, first, second) in enumerate([(9, 2, 3, 5), (8, 3, 5, 4)]):
         generator = torch.Generator().manual_seed(seed)
         shapes = [
             (7, 2),
-            (2 * context, hidden),
-            (hidden,),
-            (hidden, hidden),
-            (hidden,),
-            (hidden, 7),
+            (2 * context, first),
+            (first,),
+            (first, second),
+            (second,),
+            (second, 7),
             (7,),
         ]
         p = SimpleNamespace(
@@ -126,6 +154,11 @@ EXERCISES = [
             (3, "You counted the last axis. There is an axis in front of b too."),
             (7, "The two axes multiply, they do not add up."),
             (1, "Each entry of b is used more than once: write the shape of the output first."),
+            (2, "That is the length of the middle axis, the one that b has: along it nothing is "
+                "copied."),
+            (6, "That is one place of the first axis."),
+            (8, "Those are the first and the middle axis; b has the middle one and was stretched "
+                "along the last."),
         ],
         because="The output is (4, 2, 3), and b has one number for each place on its middle axis.",
     ),
@@ -160,7 +193,11 @@ EXERCISES = [
                 "One of the two further paths is missing: the one through the mean, or the one "
                 "through the variance.",
             ),
-            (-0.25, "That is the gradient of the second x without its path through the variance."),
+            (
+                -0.25,
+                "Did n - 1 stay in the last term? With n it is a half. (Or this is the second x, "
+                "without its path through the variance.)",
+            ),
         ],
         because="Two different numbers always come out as -1 and 1, so moving one changes nothing.",
     ),
@@ -190,6 +227,15 @@ EXERCISES = [
         answer=_layernorm,
         inputs=lambda: list(_layernorm_inputs()),
         tolerance=1e-6,
+        mistakes=[
+            (_layernorm_bessel, "That is the gradient with n - 1 in the variance: here it is H."),
+            (
+                _layernorm_gain,
+                "The gain stands outside the sums. It differs along the axis that is normalised, "
+                "so it belongs inside: start from d = dout * gain.",
+            ),
+            (_layernorm_batch, "That is batch normalisation: the statistics run over axis 1."),
+        ],
         because="The formula of batch normalisation with the axes exchanged.",
     ),
     Exercise(
