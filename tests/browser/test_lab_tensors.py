@@ -125,9 +125,31 @@ def test_arrow_keys_buttons_graph_and_address(lab):
     now = node.locator("svg g[aria-current=step]")
     expect(now).to_have_attribute("aria-label", "bnraw (32, 64)")
     pick.select_option("C")
-    expect(node.get_by_role("button", name="Next")).to_be_disabled()
+    after = node.get_by_role("button", name="Next")
+    expect(after).to_have_attribute("aria-disabled", "true")
+    after.click(force=True)
+    expect(pick).to_have_value("C")
+    page.keyboard.press("ArrowLeft")
+    expect(pick).to_have_value("emb")
+    page.keyboard.press("ArrowRight")
+    expect(pick).to_have_value("C")
+    expect(after).to_be_focused()
     _, again = lab("at=hprebn&shown=true")
     expect(again.locator(".zh-rule")).to_contain_text("dhprebn = dbndiff + dbnmeani / n")
+
+
+def test_arrow_keys_scroll_the_graph_and_the_numbers(lab):
+    """They stay with the region that has the focus, and change no tensor."""
+    page, node = lab("at=C&shown=true", width=390)
+    for name in ("Graph of the 26 tensors", "Numbers of dC"):
+        region = node.get_by_role("region", name=name)
+        region.evaluate("e => { e.scrollLeft = 0; }")
+        region.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.activeElement.scrollLeft > 0")
+        expect(region).to_be_focused()
+        page.keyboard.press("ArrowLeft")
+        expect(node.locator("select")).to_have_value("C")
 
 
 def test_an_address_that_names_no_tensor_is_the_first_step(lab):

@@ -20,6 +20,10 @@ const bare = (name) => name.replace("'", "");
 const size = (shape) => shape.length ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "()";
 const plural = (axis) => `${axis.length > 1 ? "axes" : "axis"} ${axis.join(" and ")}`;
 
+/** A box that scrolls sideways; the arrow keys scroll it, and go no further. */
+const scroller = (label, ...children) => el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": label,
+  onkeydown: (event) => { if (/^Arrow/.test(event.key)) event.stopPropagation(); } }, children);
+
 /** What a forward line does to the axes of a tensor, and what the backward pass makes of it. */
 function axes(step, use) {
   const from = `${step.name} ${size(step.shape)}`, to = `${use.out} ${size(use.shape)}`;
@@ -101,7 +105,7 @@ function graph(steps, loss, go) {
     role: "group", "aria-label": "The network as a graph, forward from left to right, one band after the other" },
   BANDS.map((name, i) => svg("text", { x: 6, y: 14 + i * BAND * LINE, "font-size": 12, "font-weight": 600 }, name)),
   edges.map((edge) => edge.all), boxes);
-  const box = el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "Graph of the 26 tensors" }, picture);
+  const box = scroller("Graph of the 26 tensors", picture);
   return [box, (name) => {
     const now = index[name];
     for (const s of steps) {
@@ -130,8 +134,7 @@ function graph(steps, loss, go) {
 function corner(title, rows, shape) {
   const top = Math.max(...rows.flat().map(Math.abs), 1e-30);
   const shade = (v) => `background:color-mix(in srgb, ${v < 0 ? color.orange : color.blue} ${Math.round(40 * Math.sqrt(Math.abs(v) / top))}%, transparent)`;
-  return el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": `Numbers of ${title}` },
-    el("table", { style: "font-size:.85em;margin:.3rem 0 .6rem;width:auto" },
+  return scroller(`Numbers of ${title}`, el("table", { style: "font-size:.85em;margin:.3rem 0 .6rem;width:auto" },
       el("caption", { style: "text-align:left;caption-side:top;white-space:nowrap;color:inherit;padding:0" }, `${title} ${size(shape)}, the first entries`),
       el("tbody", null, rows.map((row) => el("tr", null, row.map((v) => el("td", { style: shade(v) }, show(v, 3))))))));
 }
@@ -173,6 +176,10 @@ export default {
       const pick = el("select", { onchange: () => go(pick.value) },
         names.map((name, i) => el("option", { value: name }, `${i + 1}. d${name}`)));
       const before = button("Previous", () => move(-1)), after = button("Next", () => move(1));
+      const end = (node, is) => { // not `disabled`: that would take the focus away
+        if (is) node.setAttribute("aria-disabled", "true"); else node.removeAttribute("aria-disabled");
+        node.style.opacity = is ? 0.5 : "";
+      };
       const panel = el("div");
       body.append(network, el("div", { class: "zh-row" }, before, after, field("Gradient", pick)), panel);
 
@@ -221,8 +228,8 @@ export default {
         let n = i, group = 0;
         while (n >= all.groups[group][1]) n -= all.groups[group++][1];
         pick.value = step.name;
-        before.disabled = i === 0;
-        after.disabled = i === names.length - 1;
+        end(before, i === 0);
+        end(after, i === names.length - 1);
         mark(step.name);
         panel.replaceChildren(
           el("p", { class: "zh-where", style: "margin:.8rem 0 .3rem" }, el("strong", null, `d${step.name}`),
