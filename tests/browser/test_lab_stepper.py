@@ -114,7 +114,8 @@ def test_a_plain_python_line_works_too(lab):
         ("a = -1; b = log(a)", "log(-1)"),
         ("a = 0; b = 1/a", "division by zero"),
         ("a = 0; b = a**-1", "infinite"),
-        ("a = -8; b = a**0.5", "whole exponent"),
+        ("a = -8; b = a**0.5", "(-8) ** 0.5: a negative base needs a whole exponent"),
+        ("a = 2; b = q + " + "a + " * 20 + "a", "…”: “q” has no value yet"),
         ("a = 800; b = exp(a)", "exp(800) overflows"),
         ("a = 2; b = 2**a", "exponent must be a plain number"),
         ("a += 1", "nothing can be added"),
@@ -134,6 +135,46 @@ def test_what_cannot_be_drawn_says_why(lab, program, words):
     expect(node.get_by_role("alert")).to_contain_text(words)
     assert node.locator("img").count() == 0
     assert node.locator("g[data-node]").count() == 7  # the last good graph stays
+
+
+def test_after_a_bad_expression_the_graph_still_works(lab):
+    _, node = lab()
+    boxes, alert = node.locator("g[data-node]"), node.get_by_role("alert")
+    node.get_by_text("Write your own expression").click()
+    box, draw = node.locator("textarea"), node.get_by_role("button", name="Draw it")
+    good = box.input_value()
+    box.fill("a = ?")
+    draw.click()
+    expect(alert).to_contain_text("means nothing here")
+    node.get_by_role("button", name="Step ▶").click()  # the graph that stayed can be stepped
+    expect(node.get_by_text("Forward 1 of 3")).to_be_visible()
+    box.fill("a = ?")
+    draw.click()
+    node.get_by_text("Call backward() twice").click()
+    node.get_by_label("go on with a second backward()").check()  # and switched
+    assert boxes.count() == 7
+    box.fill("a = ?")
+    draw.click()
+    box.fill(good)  # the same text again, drawn again
+    draw.click()
+    expect(alert).to_have_text("")
+    assert boxes.count() == 7
+
+
+def test_a_comment_may_hold_a_semicolon(lab):
+    _, node = lab("a = 2 # two; not three\nb = a*a", 99)
+    same(node, "a = 2; b = a*a")
+
+
+def test_a_small_gradient_is_not_guessed_by_zero(lab):
+    _, node = lab("a = 1; b = 0.0001*a", 2)
+    box = node.get_by_label("What is added to the gradient of a")
+    reply = node.get_by_role("status").first
+    for text, words in [("0", "not zero"), ("0.0003", ""), ("0.0001", "Right.")]:
+        box.fill(text)
+        box.press("Enter")
+        expect(reply).to_contain_text(words)
+        expect(reply).to_have_class("zh-ok" if words == "Right." else "zh-no")
 
 
 def test_a_bad_address_says_why(lab):

@@ -389,6 +389,13 @@ def test_a_wrong_momentum_is_told_how(new, move, words):
     assert words in said(exercises.get("momentum"), _velocities(new, move)).text
 
 
+def test_the_order_of_backward_is_taken_in_any_spelling():
+    exercise = exercises.get("backward-order")
+    for right in ("t, s, r", "t s r", "T,S,R", ["t", "s", "r"], "c"):
+        assert said(exercise, right)
+    assert not said(exercise, "r") and not said(exercise, "t, r, s")
+
+
 def test_five_digits_are_enough_for_the_gradient_of_the_lecture():
     exercise = exercises.get("lecture-gradient")
     assert said(exercise, [-12.354, 10.257, 0.0625])

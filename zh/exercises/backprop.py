@@ -93,9 +93,7 @@ def _node_is(make, inputs, value, slopes, what: str):
 
 
 def _sin_node(make):
-    good = _node_is(
-        make, [[0.5], [0.0], [2.0], [-4.0]], math.sin, lambda x: [math.cos(x)], "sin"
-    )
+    good = _node_is(make, [[0.5], [0.0], [2.0], [-4.0]], math.sin, lambda x: [math.cos(x)], "sin")
     if good is not True:
         return good
     x = Value(0.7)
@@ -186,14 +184,14 @@ EXERCISES = [
         "Who goes first",
         minutes=3,
         kind="choice",
-        choices=["c, d, e", "e, c, d", "e, d, c", "Any order that begins with e"],
-        answer="e, d, c",
+        choices=["r, s, t", "t, r, s", "t, s, r", "Any order that begins with t"],
+        answer="t, s, r",
         why={
-            "c, d, e": "That is the order forward. At the start only e knows its gradient.",
-            "e, c, d": "c is used by d too. When c passes its gradient on, d has not paid in yet.",
-            "Any order that begins with e": "Then c could pass on a gradient that is not complete.",
+            "r, s, t": "That is the order forward. At the start only t knows its gradient.",
+            "t, r, s": "r is used by s too. When r passes its gradient on, s has not paid in yet.",
+            "Any order that begins with t": "Then r could pass on a gradient that is not complete.",
         },
-        because="A node may go when everything that uses it has gone: e, then d, then c.",
+        because="A node may go when everything that uses it has gone: t, then s, then r.",
     ),
     Exercise(
         "lecture-gradient",
@@ -257,6 +255,6 @@ EXERCISES = [
         minutes=30,
         kind="function",
         compare=_momentum,
-        because="With friction 1 this is the forgotten zero_grad; with friction 0 plain descent.",
+        because="With keep 1 this is the forgotten zero_grad; with keep 0 plain descent.",
     ),
 ]

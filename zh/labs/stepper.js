@@ -30,9 +30,9 @@ const BINARY = {
 const MOST = 120;
 
 function power(x, n) {
-  if (x < 0 && !Number.isInteger(n)) throw Error(`${x} ** ${n}: a negative base needs a whole exponent.`);
+  if (x < 0 && !Number.isInteger(n)) throw Error(`(${x}) ** ${n}: a negative base needs a whole exponent.`);
   const value = x ** n, slope = n ? n * x ** (n - 1) : 0;
-  if (!Number.isFinite(value) || !Number.isFinite(slope)) throw Error(`${x} ** ${n}: the power or its slope is infinite.`);
+  if (!Number.isFinite(value) || !Number.isFinite(slope)) throw Error(`(${x}) ** ${n}: the power or its slope is infinite.`);
   return [value, slope];
 }
 
@@ -137,7 +137,7 @@ function build(program) {
     if (!names.has(t.name)) throw Error(`“${t.name}” has no value yet: define it first, as in ${t.name} = 2.`);
     return names.get(t.name);
   }
-  const lines = program.split(/[;\n]/).map((l) => l.replace(/#.*/, "").trim()).filter(Boolean);
+  const lines = program.replace(/#.*/g, "").split(/[;\n]/).map((l) => l.trim()).filter(Boolean);
   if (!lines.length) throw Error("Nothing to draw yet: write an expression, as in a = 2; b = a*a.");
   lines.forEach((text, i) => {
     try {
@@ -159,7 +159,7 @@ function build(program) {
       if (name) names.set(name, value);
       result = value;
     } catch (error) {
-      throw Error(lines.length > 1 ? `In “${text}”: ${error.message}` : error.message);
+      throw Error(lines.length > 1 ? `In “${short(text, 40)}”: ${error.message}` : error.message);
     }
   });
   if (!result.label) result.label = "result";
@@ -275,7 +275,7 @@ export default {
     const guessing = el("div");
     const again = el("input", { type: "checkbox", onchange: () => set({ again: again.checked, step: Math.min(s.get("step"), steps(again.checked)) }) });
     const all = el("input", { type: "checkbox", onchange: () => set({ all: all.checked }) });
-    const table = el("div", { class: "zh-scroll" });
+    const table = el("div", { class: "zh-scroll", tabindex: "0", role: "group", "aria-label": "All numbers" });
     root.append(
       el("div", { class: "zh-row" }, field("Graph", preset)),
       el("details", null, el("summary", { style: "min-height:44px;padding:.6rem 0;cursor:pointer" }, "Write your own expression"),
@@ -300,7 +300,8 @@ export default {
     };
     const go = (k) => { if (!problem) set({ step: Math.max(0, Math.min(total(), k)) }); };
     const load = (expr) => {
-      try { build(expr); } catch (e) { problem = e.message; error.textContent = "✗ " + problem; return; }
+      try { build(expr); } catch (e) { error.textContent = "✗ " + e.message; return; } // the old graph stays
+      program = null; // also the same text again: it clears the error
       set({ expr, step: 0 });
     };
 
@@ -367,7 +368,11 @@ export default {
 
     function explain(r) {
       detail.replaceChildren();
+      for (const key of ["tabindex", "role", "aria-label"]) detail.removeAttribute(key);
       if (r.phase !== "backward") return;
+      detail.setAttribute("tabindex", "0"); // a table wider than a phone can be scrolled by keyboard
+      detail.setAttribute("role", "group");
+      detail.setAttribute("aria-label", "What this step passes on");
       detail.append(el("table", { style: "margin:.5rem 0" },
         el("caption", { style: "text-align:left;caption-side:top;padding:.2rem 0" }, `${name(r.active)}${r.active.label ? " = " + r.active.text : ""} has the gradient ${show(r.grad.get(r.active))} and passes on:`),
         el("thead", null, el("tr", null, ...["to", "slope × gradient", "was", "+= gives"].map((h) => el("th", { scope: "col" }, h)))),
@@ -402,7 +407,7 @@ export default {
         const form = el("form", { class: "zh-row", onsubmit: (event) => {
           event.preventDefault();
           const x = parseNumber(input.value);
-          const verdict = input.value.trim() ? judgeNumber({ right, tolerance: 0.005, absolute: 5e-4, mistakes }, x) : { ok: false, text: "Give a number first." };
+          const verdict = input.value.trim() ? judgeNumber({ right, tolerance: 0.005, absolute: right === 0 ? 5e-4 : 1e-9, mistakes }, x) : { ok: false, text: "Give a number first." };
           reply.className = verdict.ok ? "zh-ok" : "zh-no";
           reply.textContent = verdict.text;
         } },
