@@ -76,7 +76,7 @@ def mul_backward(dout, a, b):
 
 
 def matmul_backward(dout, a, b):
-    """out = a @ b, (n, m) = (n, k) @ (k, m). What is summed, m or n, must meet."""
+    """out = a @ b, (n, m) = (n, k) @ (k, m). The axes that meet are summed."""
     return dout @ b.T, a.T @ dout
 
 
@@ -106,7 +106,7 @@ def sum_backward(dout, shape):
 
 
 def max_backward(dout, a, dim):
-    """out = a.max(dim, keepdim=True).values. The winner (of a tie, one) gets it."""
+    """out = a.max(dim, keepdim=True).values. The winner gets it; of ties, one."""
     winner = a.max(dim, keepdim=True).indices
     mask = torch.zeros_like(a).scatter_(dim, winner, 1.0)
     return dout * mask
@@ -167,8 +167,8 @@ def forward(p, X, Y, *, bessel: bool = True, eps: float = 1e-5):
     t = SimpleNamespace(**vars(p), X=X, Y=Y, n=len(X), bessel=bessel, eps=eps)
     if t.n <= bessel:
         raise ValueError(
-            f"A batch of {t.n} has no spread to divide by. Give two examples or "
-            "more (or one and bessel=False, where all of bnraw is zero).")
+            f"A batch of {t.n} has no spread to divide by. Give two examples "
+            "or more (or one and bessel=False, where all of bnraw is zero).")
     # the hidden layer
     t.emb = t.C[X]                                                # (n, T, E)
     t.embcat = t.emb.view(t.n, -1)                                # (n, T*E)

@@ -10,7 +10,7 @@ TAUGHT = [
     bw.forward, bw.unbroadcast, bw.mul_backward, bw.matmul_backward, bw.exp_backward,
     bw.log_backward, bw.tanh_backward, bw.pow_backward, bw.max_backward, bw.pick_backward,
     bw.embedding_backward, bw.loss_to_logits, bw.logits_to_hpreact, bw.hpreact_to_hprebn,
-    bw.hprebn_to_C, bw.cross_entropy_backward, bw.batchnorm_backward,
+    bw.hprebn_to_C, bw.cross_entropy_backward, bw.batchnorm_backward, bw.side_by_side,
 ]  # fmt: skip
 
 
