@@ -106,7 +106,7 @@ def sum_backward(dout, shape):
 
 
 def max_backward(dout, a, dim):
-    """out = a.max(dim, keepdim=True).values. The winner gets it; of ties, one."""
+    """out = a.max(dim, keepdim=True).values. One winner gets all of it."""
     winner = a.max(dim, keepdim=True).indices
     mask = torch.zeros_like(a).scatter_(dim, winner, 1.0)
     return dout * mask
