@@ -38,7 +38,7 @@ class MiniBook:
         skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         for name in ("book/_ext", "book/_site", "book/_vendor", "zh", "tools"):
             shutil.copytree(ROOT / name, folder / name, ignore=skip)
-        for name in ("_config.yml", "requirements.txt"):
+        for name in ("_config.yml", "requirements.txt", "pyproject.toml"):
             shutil.copy(ROOT / name, folder / name)
         (folder / "book" / "references.bib").write_text("")
         self.names: list[str] = []
