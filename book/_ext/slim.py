@@ -90,8 +90,10 @@ def scripts(html: str, is_search: bool) -> str:
 def lighten(html: str) -> str:
     """Code without the spans of names, punctuation and spaces: they have the colour of the text.
 
-    They are half of all elements of a chapter, and a phone pays for each.
+    They are half of all elements of a chapter, and a phone pays for each. A block of code can be
+    scrolled with the keyboard from the start; see TURNS.
     """
+    html = html.replace("<pre>", '<pre tabindex="0">')
     return re.sub(r'<span class="[npw]">([^<]*)</span>', r"\1", html)
 
 
@@ -250,13 +252,15 @@ def _link_sheet(html: str, bundle: str) -> str:
     return head + links + SHEET.sub("", rest)
 
 
-# The theme makes each block that scrolls a stop of the Tab key; it reads a width and writes an
-# attribute by turns, and every read lays out the page anew. Read all, then write what differs.
+# The theme makes each block that scrolls a stop of the Tab key, and lays out the whole page to find
+# them. Here every block of code is one (`lighten`), until it comes near the screen and is found to
+# fit: blocks that nobody has reached yet need not be laid out (`content-visibility` in theme.css).
 TURNS = (
     ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})",
-    ".forEach((e,i,all)=>{all.t??=[...all].map(e=>e.scrollWidth>e.clientWidth||"
-    "e.scrollHeight>e.clientHeight?0:-1);"
-    "e.getAttribute('tabindex')==all.t[i]||(e.tabIndex=all.t[i])})",
+    ".forEach(e=>{const near=window.zhNear??=new IntersectionObserver(seen=>seen"
+    ".filter(s=>s.isIntersecting).map(({target:t})=>[t,t.scrollWidth>t.clientWidth||"
+    "t.scrollHeight>t.clientHeight?0:-1]).forEach(([t,n])=>{t.getAttribute('tabindex')==n||"
+    "(t.tabIndex=n)}),{rootMargin:'300px'});near.unobserve(e);near.observe(e)})",
 )
 
 

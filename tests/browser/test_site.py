@@ -31,7 +31,9 @@ def by_name(name: str) -> str:
 
 
 def unfold(page) -> None:
-    """Open every fold, uncover every result, start every lab, and let the page settle."""
+    """Open every fold, uncover every result, start every lab, lay out every cell (one that nobody
+    has reached has no measured place), and let the page settle."""
+    page.add_style_tag(content=".cell { content-visibility: visible !important }")
     page.evaluate(
         """async () => {
           for (const d of document.querySelectorAll("details")) d.open = true;
