@@ -28,7 +28,7 @@ book: $(VENV)/stamp
 
 test: $(VENV)/stamp
 	@$(PY) tools/browser.py
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 unit: $(VENV)/stamp
 	@$(PY) -m pytest tests/unit

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from filelock import FileLock
 
 from tools import browser, build, serve
 
@@ -34,7 +35,9 @@ def pytest_generate_tests(metafunc):
 def site() -> Path:
     """The folder of the built site."""
     command = [sys.executable, str(ROOT / "tools" / "build.py"), "--out", str(OUT)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    (OUT / "_build").mkdir(parents=True, exist_ok=True)
+    with FileLock(OUT / "_build" / ".lock"):  # tests run side by side; one of them builds
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         pytest.fail(f"the book does not build:\n{done.stdout}{done.stderr}", pytrace=False)
     return OUT / "_build" / "html"

@@ -144,7 +144,7 @@ def build(source: Path, out: Path) -> int:
     stamp.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
-        if old.name != ".jupyter_cache":  # what the cells computed
+        if old.name not in (".jupyter_cache", ".lock"):  # what the cells computed
             shutil.rmtree(old) if old.is_dir() else old.unlink()
     options = ["--path-output", str(out), "-W", "--keep-going"]
     code = run([sys.executable, "-c", JUPYTER_BOOK, "build", str(source), *options], log)

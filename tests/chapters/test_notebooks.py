@@ -22,6 +22,7 @@ from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import CHAPTERS, ROOT
 
+pytestmark = pytest.mark.xdist_group("notebooks")  # run once, by one worker
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ALLOWED_SECONDS = 120
 

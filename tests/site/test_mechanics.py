@@ -12,6 +12,7 @@ import pytest
 
 from tests.minibook import MiniBook, cell
 
+pytestmark = pytest.mark.xdist_group("mechanics")  # its fixtures are built once
 FOLD = ":::{fold-start} Why\n:kind: discussion\n:name: why\n:::\n\nBecause.\n\n"
 PLOT = (
     "from zh import plots\nplots.style()\nfigure, axes = plots.new()\naxes.plot([1, 2])\nfigure"
