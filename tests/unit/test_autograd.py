@@ -98,12 +98,13 @@ SMOOTH = {k: v for k, v in UNARY.items() if k != "relu"}
 
 
 @given(numbers, st.lists(st.sampled_from(sorted(SMOOTH)), min_size=1, max_size=3))
+@example(0.00390625, ["log", "log"])  # a result far smaller than what rounds on the way to it
 @settings(max_examples=100, deadline=None)
 def test_finite_differences(x, ops):
     def f(v):
         for op in ops:
             v = SMOOTH[op](v)
-        return v.tanh()
+        return v.tanh() + 1.0  # of order 1, as what it is made of: gradcheck allows for its rounding
 
     gradcheck(f, [x], tolerance=1e-5)
 
