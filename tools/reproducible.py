@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 COST = re.compile(  # a number, or the label that only a slow cell has
-    r'<span class="zh-cost">.*?</span>|\s*<p class="zh-cost-label">.*?</p>\s*', re.S
+    r'<span class="zh-cost">.*?</span>|<p class="zh-cost-label">.*?</p>', re.S
 )
 PASSED_OVER = {".buildinfo"}
 

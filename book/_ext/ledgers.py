@@ -131,6 +131,9 @@ class LabelCosts(SphinxPostTransform):
         run = getattr(self.env, "zh_runs", {}).get(self.env.docname)
         if not run:
             return
+        for node in list(self.document.findall(nodes.raw)):  # a cell's own timings
+            if 'class="zh-cost"' in node.astext():
+                node.replace_self(late(html=node.astext()))
         cells = {c["cell"]: c for c in run["cells"] if c["seconds"] >= EXPENSIVE}
         for node in list(self.document.findall(nodes.container)):
             if node.get("nb_element") == "cell_code" and node["cell_index"] in cells:
