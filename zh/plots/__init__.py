@@ -1,0 +1,30 @@
+"""The book's pictures: `base` has the one style, one module a chapter its figures."""
+
+from zh.plots.backprop import finals, nudge, paths, tangents, value_graph
+from zh.plots.base import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    OLIVE,
+    ORANGE,
+    PALETTE,
+    PAPER,
+    PINK,
+    forget,
+    inline_svg,
+    new,
+    raw_svg,
+    style,
+    to_svg,
+)
+from zh.plots.intro import sureness
+from zh.plots.tensor_backprop import (
+    bessel,
+    dots,
+    gradient_map,
+    pushes,
+    seconds_table,
+    training,
+    who_pays,
+)
