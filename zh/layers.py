@@ -4,12 +4,13 @@ Each layer is a small object: it holds its own parameters, it is called like a f
 its last output in `.out` (the plots of the later chapters read it), and it knows whether it is
 training. The gradients come from PyTorch's autograd, or from `zh.backward`, which has them by hand.
 
-What is left out on purpose: devices, serialisation, hooks, and every option that the book does not
-use. The parts that look like `torch.nn` behave like `torch.nn`, and the tests hold them to it:
-`BatchNorm1d` divides by the biased variance and keeps the unbiased one in its running estimate.
+What is left out on purpose: devices, hooks, and every option that the book does not use. The parts
+that look like `torch.nn` behave like `torch.nn`, and the tests hold them to it: `BatchNorm1d`
+divides by the biased variance and keeps the unbiased one in its running estimate.
 
 Ideas: embeddings and the tanh layer, Bengio et al. 2003; batch normalisation, Ioffe and Szegedy
-2015; the shape of the classes, Karpathy's lecture notebooks (2022).
+2015; the tree of `FlattenConsecutive`, van den Oord et al. 2016; the shape of the classes,
+Karpathy's lecture notebooks (2022).
 """
 from __future__ import annotations
 
@@ -43,6 +44,46 @@ class Layer:
         """The tensors that training may change."""
         return []
 
+    def named_parameters(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """(name, tensor) of every parameter: the attribute that holds it, or else its number."""
+        names = {id(value): name for name, value in vars(self).items()}
+        for number, parameter in enumerate(self.parameters()):
+            yield names.get(id(parameter), str(number)), parameter
+
+    def named_buffers(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """(name, tensor) of what the layer keeps besides its parameters: running statistics."""
+        yield from ()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """{name: tensor}, parameters and buffers: all that a copy of the layer needs to know.
+
+        The tensors are the layer's own, without gradients: training changes them.
+        """
+        state = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        return {name: tensor.detach() for name, tensor in state.items()}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Copy the values of `state` into this layer, in place.
+
+        Names and shapes must be those of `state_dict()`; else KeyError or ValueError, and the
+        layer is as it was.
+        """
+        own = self.state_dict()
+        wrong = [f"{name} is missing" for name in own if name not in state]
+        wrong += [f"{name} is not expected" for name in state if name not in own]
+        if wrong:
+            raise KeyError(f"these values belong to another model: {', '.join(wrong[:4])}"
+                           f"{', ...' if len(wrong) > 4 else ''}. Build the model with the same "
+                           "layers as the one that was saved.")
+        for name, tensor in own.items():
+            if tensor.shape != state[name].shape:
+                raise ValueError(
+                    f"{name} has the shape {tuple(tensor.shape)} here and "
+                    f"{tuple(state[name].shape)} in the values to load. Build the model with "
+                    "the same sizes as the one that was saved.")
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+
     def train(self, mode: bool = True) -> Layer:
         """Switch to training (with `mode=False`, to evaluation); returns the layer."""
         self.training = mode
@@ -73,14 +114,15 @@ class Linear(Layer):
     """`x @ weight + bias`: (..., fan_in) -> (..., fan_out).
 
     `weight` is (fan_in, fan_out), drawn from a normal distribution and divided by the square root
-    of `fan_in`, so that inputs of unit variance give outputs of about unit variance; `bias` starts
-    at zero. (`torch.nn.Linear` stores its weight transposed and starts from a uniform.)
+    of `fan_in`, so that inputs of unit variance give outputs of about unit variance, times `gain`;
+    `bias` starts at zero. (`torch.nn.Linear` stores its weight transposed and starts from a
+    uniform.)
     """
 
-    def __init__(self, fan_in: int, fan_out: int, *, generator: torch.Generator,
-                 bias: bool = True, dtype: torch.dtype = torch.float32):
+    def __init__(self, fan_in: int, fan_out: int, *, generator: torch.Generator, bias: bool = True,
+                 gain: float = 1.0, dtype: torch.dtype = torch.float32):
         self.weight = torch.randn(fan_in, fan_out, generator=generator, dtype=dtype)
-        self.weight = (self.weight / fan_in ** 0.5).requires_grad_()
+        self.weight = (self.weight / fan_in ** 0.5 * gain).requires_grad_()
         self.bias = torch.zeros(fan_out, dtype=dtype, requires_grad=True) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -176,6 +218,10 @@ class BatchNorm1d(Layer):
     def parameters(self) -> list[torch.Tensor]:
         return [self.gain, self.bias]
 
+    def named_buffers(self) -> Iterator[tuple[str, torch.Tensor]]:
+        yield "running_mean", self.running_mean
+        yield "running_var", self.running_var
+
     def __repr__(self) -> str:
         return f"BatchNorm1d({len(self.gain)}{', bessel=True' if self.bessel else ''})"
 
@@ -200,8 +246,37 @@ class Flatten(Layer):
         return "Flatten()"
 
 
+class FlattenConsecutive(Layer):
+    """Lay each `n` neighbours end to end: (B, T, C) -> (B, T // n, C * n).
+
+    When one group is left the axis of groups goes: T == n gives (B, C * n), as `Flatten` does.
+    """
+
+    def __init__(self, n: int):
+        if n < 1:
+            raise ValueError(f"n is {n}; a group has 1 neighbour or more.")
+        self.n = n
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.ndim != 3:
+            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; it takes "
+                             "(batch, time, features).")
+        B, T, C = x.shape
+        if T == 0 or T % self.n:
+            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; its middle axis "
+                             f"must be a multiple of {self.n}. Change the context or the group.")
+        x = x.reshape(B, T // self.n, C * self.n)
+        return x.squeeze(1) if T == self.n else x
+
+    def __repr__(self) -> str:
+        return f"FlattenConsecutive({self.n})"
+
+
 class Sequential(Layer):
-    """Layers one after the other; `parameters()`, `train()` and `eval()` reach all of them."""
+    """Layers one after the other; `parameters()`, `train()` and `eval()` reach all of them.
+
+    A layer that stands in two places is one layer: its parameters are listed once.
+    """
 
     def __init__(self, *layers: Layer):
         for layer in layers:
@@ -216,7 +291,20 @@ class Sequential(Layer):
         return x
 
     def parameters(self) -> list[torch.Tensor]:
-        return [p for layer in self.layers for p in layer.parameters()]
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_parameters(self) -> Iterator[tuple[str, torch.Tensor]]:
+        seen = set()
+        for number, layer in enumerate(self.layers):
+            for name, parameter in layer.named_parameters():
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield f"{number}.{name}", parameter
+
+    def named_buffers(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for number, layer in enumerate(self.layers):
+            for name, buffer in layer.named_buffers():
+                yield f"{number}.{name}", buffer
 
     def train(self, mode: bool = True) -> Sequential:
         for layer in self.layers:

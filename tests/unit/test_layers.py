@@ -7,7 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zh.layers import BatchNorm1d, Embedding, Flatten, Layer, Linear, Sequential, Tanh
+from zh.layers import (
+    BatchNorm1d,
+    Embedding,
+    Flatten,
+    FlattenConsecutive,
+    Layer,
+    Linear,
+    Sequential,
+    Tanh,
+)
 
 sizes = st.integers(1, 6)
 
@@ -187,6 +196,51 @@ def test_batchnorm_refuses_an_impossible_momentum():
         BatchNorm1d(3, momentum=1.5)
 
 
+def test_batchnorm_takes_three_axes_as_one_long_batch():
+    """(B, T, dim) has the statistics of (B * T, dim), not one set a position."""
+    x = torch.randn(4, 5, 3, generator=gen(), dtype=torch.float64)
+    a, b = BatchNorm1d(3, dtype=torch.float64), BatchNorm1d(3, dtype=torch.float64)
+    torch.testing.assert_close(a(x).view(20, 3), b(x.view(20, 3)))
+    assert a.running_mean.shape == (3,)
+    assert_all_close([a.running_mean, a.running_var], [b.running_mean, b.running_var])
+
+
+# --------------------------------------------------------------------------- FlattenConsecutive
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))
+def test_flatten_consecutive_is_torch_unflatten(batch, groups, n, dim):
+    """Against nn.Unflatten and nn.Flatten, and against a loop over the groups."""
+    x = torch.randn(batch, groups * n, dim, generator=gen(), requires_grad=True)
+    out = FlattenConsecutive(n)(x)
+    ref = torch.nn.Sequential(torch.nn.Unflatten(1, (groups, n)), torch.nn.Flatten(2))(x)
+    loop = torch.stack([torch.cat([x[:, g * n + i] for i in range(n)], -1)
+                        for g in range(groups)], 1)
+    assert torch.equal(ref, loop)
+    if groups == 1:
+        ref = ref[:, 0]
+        assert torch.equal(out, Flatten()(x))
+    assert torch.equal(out, ref) and out.shape == ref.shape
+    seed = torch.randn(out.shape, generator=gen(1))
+    assert_all_close(grads((out * seed).sum(), [x]), grads((ref * seed).sum(), [x]))
+
+
+@pytest.mark.parametrize("shape, words", [
+    ((2, 5, 3), r"FlattenConsecutive\(2\).*\(2, 5, 3\).*multiple of 2"),
+    ((2, 0, 3), "multiple of 2"),
+    ((2, 6), r"\(2, 6\).*\(batch, time, features\)"),
+])
+def test_flatten_consecutive_says_what_is_wrong(shape, words):
+    with pytest.raises(ValueError, match=words):
+        FlattenConsecutive(2)(torch.zeros(shape))
+
+
+def test_flatten_consecutive_refuses_an_empty_group():
+    with pytest.raises(ValueError, match="n is 0"):
+        FlattenConsecutive(0)
+
+
 # --------------------------------------------------------------------------- the rest
 
 
@@ -224,6 +278,79 @@ def test_sequential_equals_its_torch_twin_in_float32():
     theirs = grads(loss(ref, y), list(twin.parameters()))
     mine = [m.T if m.shape != r.shape else m for m, r in zip(mine, theirs, strict=True)]
     assert_all_close(mine, theirs, 1e-5)
+
+
+def test_linear_gain_scales_the_start():
+    a, b = Linear(3, 4, generator=gen(7)), Linear(3, 4, gain=0.1, generator=gen(7))
+    torch.testing.assert_close(b.weight, a.weight * 0.1)
+    assert b.weight.is_leaf and b.weight.requires_grad
+
+
+def test_names_are_those_of_torch():
+    """Numbers and dots as in torch.nn; the gain of batchnorm is called gain, not weight."""
+    net = network()
+    twin = torch.nn.Sequential(torch.nn.Embedding(27, 4), torch.nn.Flatten(),
+                               torch.nn.Linear(12, 8, bias=False), torch.nn.BatchNorm1d(8),
+                               torch.nn.Tanh(), torch.nn.Linear(8, 27))
+    names = [name for name, _ in twin.named_parameters()]
+    assert [name for name, _ in net.named_parameters()] == [
+        name.replace("3.weight", "3.gain") for name in names]
+    assert all(p is q for (_, p), q in zip(net.named_parameters(), net.parameters(), strict=True))
+    theirs = {name.replace("3.weight", "3.gain") for name in twin.state_dict()}
+    assert set(net.state_dict()) == theirs - {"3.num_batches_tracked"}
+    inner = Sequential(Sequential(Linear(2, 2, generator=gen())), Tanh())
+    assert [name for name, _ in inner.named_parameters()] == ["0.0.weight", "0.0.bias"]
+
+
+def test_a_layer_in_two_places_is_listed_once():
+    shared = Linear(2, 2, generator=gen())
+    twin = torch.nn.Linear(2, 2)
+    net = Sequential(shared, Tanh(), shared)
+    assert len(net.parameters()) == len(list(torch.nn.Sequential(twin, twin).parameters())) == 2
+
+
+def test_a_readers_own_layer_has_names():
+    class Scale(Layer):
+        def __init__(self):
+            self.factor = torch.ones(2, requires_grad=True)
+            self.steps = [torch.zeros(1, requires_grad=True)]
+
+        def parameters(self):
+            return [self.factor, *self.steps]
+
+    assert [name for name, _ in Scale().named_parameters()] == ["factor", "1"]
+
+
+def test_state_comes_back():
+    net, other = network(), network()
+    for layer in (other[2], other[5]):
+        with torch.no_grad():
+            layer.weight += 1
+    x = torch.randint(0, 27, (16, 3), generator=gen(1))
+    other(x)                                    # moves the running statistics
+    place = net[2].weight
+    state = other.state_dict()
+    assert not any(tensor.requires_grad for tensor in state.values())
+    net.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
+    assert net[2].weight is place and place.requires_grad
+    assert torch.equal(net.eval()(x), other.eval()(x))
+    assert torch.equal(net[3].running_var, other[3].running_var)
+
+
+@pytest.mark.parametrize("change, error, words", [
+    (lambda s: s.pop("3.running_mean"), KeyError, "3.running_mean is missing"),
+    (lambda s: s.update(more=torch.zeros(1)), KeyError, "more is not expected"),
+    (lambda s: s.update({"5.bias": torch.zeros(1)}), ValueError, r"5.bias.*\(27,\).*\(1,\)"),
+])
+def test_a_state_of_another_model_changes_nothing(change, error, words):
+    net = network()
+    state = {name: tensor + 1 for name, tensor in net.state_dict().items()}
+    change(state)
+    before = [tensor.clone() for tensor in net.state_dict().values()]
+    with pytest.raises(error, match=words):
+        net.load_state_dict(state)
+    assert all(torch.equal(a, b)
+               for a, b in zip(before, net.state_dict().values(), strict=True))
 
 
 def test_layers_keep_their_output():
