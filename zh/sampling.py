@@ -3,6 +3,7 @@
     from zh import sampling
     p = sampling.probabilities(logits, temperature=0.8, top_k=10)   # (..., V) float64
     i = sampling.sample(p, generator)                               # (...) int64
+    sampling.names(model, 10, generator)                            # ten whole names
 
 Why not `torch.multinomial`: what it draws from one seed changed between versions (the
 names that the 2022 lectures print cannot be had from torch 2.x), so a sample on a page
@@ -16,6 +17,8 @@ Top-k: Fan, Lewis and Dauphin, 2018.  Top-p: Holtzman et al., 2020.
 """
 
 import torch
+
+from zh import data
 
 TOLERANCE = 1e-4  # how far from 1 a row of probabilities may sum: float32 and 50,000 tokens
 
@@ -86,6 +89,47 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
 def sample_logits(logits, generator, temperature=1.0, top_k=None, top_p=None):
     """`sample(probabilities(logits, ...), generator)`: logits (..., V) -> int64 (...)."""
     return sample(probabilities(logits, temperature, top_k, top_p), generator)
+
+
+@torch.no_grad()
+def names(model, count, generator, temperature=1.0, max_length=40):
+    """Names from a model of letters, drawn side by side: a list of `count` strings.
+
+    model: gives logits (B, 27) for contexts (B, model.block) of indices in data.ALPHABET.  It is
+        put into eval mode while it samples, where it has one, and back.
+    temperature: as in `probabilities`.
+    max_length: a name that has not ended after so many letters is cut there.
+
+    Every name starts from `model.block` marks and ends where the mark is drawn; a model may
+    draw it first, and the name is then "".  Raises ValueError where the logits do not fit.
+    """
+    if isinstance(count, bool) or int(count) != count or count < 0:
+        raise ValueError(f"count is a number of names, 0 or more, not {count!r}")
+    was_training = getattr(model, "training", False)
+    if was_training:
+        model.eval()
+    try:
+        context = torch.zeros(int(count), max(model.block, 1), dtype=torch.int64)  # (B, T)
+        drawn, rows = [""] * int(count), torch.arange(int(count))  # the names still going on
+        for _ in range(max_length + 1):
+            if len(rows) == 0:
+                break
+            logits = model(context)  # (B, 27)
+            if logits.ndim != 2 or logits.shape[1] != len(data.ALPHABET):
+                raise ValueError(
+                    f"the model gives logits of shape {tuple(logits.shape)} for {len(context)} "
+                    f"contexts: ({len(context)}, {len(data.ALPHABET)}) is expected"
+                )
+            letters = sample_logits(logits, generator, temperature)  # (B,)
+            going = letters != 0
+            rows, letters = rows[going], letters[going]
+            for row, letter in zip(rows.tolist(), letters.tolist(), strict=True):
+                drawn[row] += data.ALPHABET[letter]
+            context = torch.cat([context[going, 1:], letters[:, None]], 1)
+        return [name[:max_length] for name in drawn]
+    finally:
+        if was_training:
+            model.train()
 
 
 def _first_max(logits):

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zh.sampling import probabilities, sample, sample_logits
+from zh import data, layers
+from zh.ngrams import NGram
+from zh.sampling import names, probabilities, sample, sample_logits
 
 logit = st.floats(-30, 30, allow_nan=False)
 rows = st.lists(logit, min_size=1, max_size=12)
@@ -204,3 +206,69 @@ def test_large_and_ruled_out_logits():
 def test_settings_out_of_range(logits, settings, message):
     with pytest.raises(ValueError, match=message):
         probabilities(logits, **settings)
+
+
+# ------------------------------------------------------------------ names
+
+
+class Speller:
+    """A model that can only spell one word, whatever is drawn."""
+
+    block = 2
+
+    def __init__(self, word):
+        self.word, self.asked = "." + word + ".", []
+
+    def __call__(self, X):
+        self.asked.append(X.tolist())
+        logits = torch.full((len(X), 27), -math.inf)
+        at = len(self.asked)
+        logits[:, data.ALPHABET.index(self.word[at])] = 0.0
+        return logits
+
+
+def test_a_name_starts_from_marks_and_ends_at_the_mark():
+    model = Speller("bo")
+    assert names(model, 2, generator()) == ["bo", "bo"]
+    assert model.asked == [[[0, 0]] * 2, [[0, 2]] * 2, [[2, 15]] * 2]
+    assert names(Speller(""), 3, generator()) == ["", "", ""]
+    assert names(Speller("abcdef"), 1, generator(), max_length=3) == ["abc"]
+    assert names(Speller("abc"), 1, generator(), max_length=3) == ["abc"]
+    assert names(Speller("a"), 0, generator()) == []
+
+
+def test_names_of_a_count_model_are_distributed_as_it_says():
+    words = ["a"] * 6 + ["ab"] * 3 + ["b"]
+    model = NGram(3, k=0).fit(*data.windows(words, 2))
+    n = 20_000
+    drawn = names(model, n, generator())
+    assert set(drawn) == set(words)
+    for word, share in [("a", 0.6), ("ab", 0.3), ("b", 0.1)]:
+        assert drawn.count(word) / n == pytest.approx(share, abs=5 * math.sqrt(0.25 / n))
+    assert drawn == names(model, n, generator()) != names(model, n, generator(2))
+    assert set(names(model, 50, generator(), temperature=0)) == {"a"}
+
+
+def test_models_of_layers_sample_in_eval_mode_and_come_back():
+    g = generator()
+    normal = layers.BatchNorm1d(27)
+    model = layers.Sequential(
+        layers.Embedding(27, 27, generator=g), layers.Flatten(), normal
+    )
+    model.block = 1
+    before = normal.running_mean.clone()
+    assert len(names(model, 1, g, max_length=4)) == 1  # a batch of one would stop in training
+    assert model.training and normal.training and torch.equal(normal.running_mean, before)
+    model.eval()
+    names(model, 1, g, max_length=4)
+    assert not model.training
+
+
+def test_back_in_training_after_an_error_too():
+    model = layers.Sequential(layers.Embedding(27, 5, generator=generator()), layers.Flatten())
+    model.block = 1
+    with pytest.raises(ValueError, match=r"shape \(3, 5\) for 3 contexts: \(3, 27\)"):
+        names(model, 3, generator())
+    assert model.training
+    with pytest.raises(ValueError, match="number of names"):
+        names(model, -1, generator())
