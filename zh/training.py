@@ -1,0 +1,487 @@
+"""Training: one loop, and the small functions around it.
+
+    history = train(model, lambda g: data.batch(X, Y, 32, g), 20_000,
+                    lr=step_down(0.1, at={15_000: 0.1}), generator=generator)
+    evaluate(model, Xdev, Ydev)
+
+The loop works on the layers of `zh.layers` and on any `torch.nn.Module`: all that it asks of a
+model is `parameters()`, `named_parameters()`, `state_dict()`, `load_state_dict()` and `train()`.
+All randomness comes from the generator it is given, so a run can be repeated; and a run with a
+checkpoint that was killed at any step, then started again by the same call, ends in the same bits
+as a run that nobody stopped.
+
+Left out: devices, mixed precision, gradient accumulation, several processes.
+The range test for the learning rate: Smith 2017. The cosine schedule: Loshchilov and Hutter 2017.
+"""
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from zh import page
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on.  `.step`: where it stopped.  `.parameter`: which one, or None."""
+
+    def __init__(self, message: str, step: int | None = None, parameter: str | None = None):
+        super().__init__(message)
+        self.step, self.parameter = step, parameter
+
+
+class History(NamedTuple):
+    """What a run leaves behind: one loss and one learning rate for each step."""
+
+    losses: list[float]
+    lrs: list[float]
+
+
+# ---------------------------------------------------------------------------
+# The loop
+
+
+def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, callbacks=(),
+          progress=None, checkpoint=None, every=1000):
+    """Move `model` down its loss for `steps` minibatches; returns the `History`.
+
+    draw(generator) -> (x, y): one minibatch; it depends on nothing but the generator.
+    lr: a number, or a schedule step -> number. None: 0.1, or what the optimizer was made with.
+    optimizer: None for p -= lr * p.grad; else one of torch.optim, its lr set to `lr`.
+    loss(model, x, y) -> scalar. None: `model.loss(x, y)`, or the cross-entropy of `model(x)`.
+    callbacks: each is called as callback(step, model, history) after every step, with the
+        gradients of that step still in place.
+    progress: False for no bar. In a built page there is none.
+    checkpoint: a path, written every `every` steps and at the end. If the file is there
+        already, the run goes on from it.
+    Raises TrainingError at a loss, gradient or parameter that is not finite.
+    """
+    _check(model, draw, steps, generator, loss, callbacks, every)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    rate, move = _rate(lr, optimizer), _mover(parameters, optimizer)
+    loss = loss or _loss(model)
+    history, start = History([], []), 0
+    if checkpoint is not None:
+        start = _resume(checkpoint, steps, rate, history, model, generator, optimizer)
+    model.train()
+    for step in _bar(start, steps, history, progress):
+        x, y = draw(generator)
+        value = loss(model, x, y)
+        for p in parameters:
+            p.grad = None
+        value.backward()
+        history.losses.append(value.item())
+        history.lrs.append(rate(step))
+        _stop_unless_finite(step, model, parameters, history)
+        move(history.lrs[-1])
+        for callback in callbacks:
+            callback(step, model, history)
+        if checkpoint is not None and ((step + 1) % every == 0 or step + 1 == steps):
+            _save(checkpoint, step + 1, history, model, generator, optimizer)
+    _stop_unless_parameters_finite(len(history.losses), model)
+    return history
+
+
+def _loss(model):
+    """The loss of a model that has one, else the cross-entropy of its scores."""
+    if callable(getattr(model, "loss", None)):
+        return lambda model, x, y: model.loss(x, y)
+    return lambda model, x, y: F.cross_entropy(model(x), y)
+
+
+def _mover(parameters, optimizer):
+    """A function of the learning rate that moves the parameters once."""
+    def descend(lr):
+        with torch.no_grad():
+            for p in parameters:
+                if p.grad is not None:
+                    p.add_(p.grad, alpha=-lr)     # p -= lr * p.grad, in one pass
+
+    def step(lr):
+        if lr is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        optimizer.step()
+
+    if optimizer is None:
+        return descend
+    theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not any(id(p) in theirs for p in parameters):
+        raise ValueError("the optimizer moves none of this model's parameters. Make it after the "
+                         "model: torch.optim.AdamW(model.parameters(), lr=...)")
+    return step
+
+
+def _bar(start, steps, history, progress):
+    """The numbers of the steps, behind a progress bar with the mean of the last losses."""
+    if progress is False or page.STATIC or start >= steps:
+        yield from range(start, steps)
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=steps, initial=start, unit="step", mininterval=0.5) as shown:
+        for step in range(start, steps):
+            yield step
+            if step % 100 == 99 or step + 1 == steps:
+                recent = history.losses[-100:]
+                shown.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}", refresh=False)
+                shown.update(step + 1 - shown.n)
+
+
+# ---------------------------------------------------------------------------
+# Schedules: functions from the number of the step, counted from 0, to its learning rate
+
+
+def constant(lr):
+    """The same learning rate at every step."""
+    _positive("lr", lr)
+    return lambda step: lr
+
+
+def step_down(lr, at):
+    """`lr`, multiplied by a factor from each named step on.
+
+    step_down(0.1, at={150_000: 0.1}) is 0.1, and 0.01 from step 150,000 on.
+    """
+    _positive("lr", lr)
+    for step, factor in at.items():
+        _positive(f"the factor at step {step}", factor)
+    return lambda step: lr * math.prod(factor for first, factor in at.items() if step >= first)
+
+
+def cosine(lr, steps, warmup=0, floor=0.0):
+    """Up to `lr` in `warmup` equal steps, then down half a cosine to `floor` at step `steps`.
+
+    Loshchilov and Hutter 2017, without restarts.
+    """
+    _positive("lr", lr)
+    if not 0 <= floor <= lr:
+        raise ValueError(f"floor is {floor}; it lies between 0 and lr, which is {lr}.")
+    if not 0 <= warmup < steps:
+        raise ValueError(f"warmup is {warmup}; it lies between 0 and steps, which is {steps}.")
+
+    def rate(step):
+        if step < warmup:
+            return lr * (step + 1) / (warmup + 1)
+        done = min(1.0, (step - warmup) / (steps - warmup))
+        return floor + (lr - floor) * 0.5 * (1 + math.cos(math.pi * done))
+
+    return rate
+
+
+def _rate(lr, optimizer):
+    """`lr` as a schedule; None is the optimizer's own (no number, only told) or 0.1."""
+    if callable(lr):
+        return lr
+    if lr is None and optimizer is not None:
+        return lambda step: optimizer.param_groups[0]["lr"]
+    return constant(0.1 if lr is None else lr)
+
+
+# ---------------------------------------------------------------------------
+# Measuring a model
+
+
+@contextmanager
+def evaluating(model):
+    """Within it, `model` is in eval mode and no gradients are kept; then all is as before.
+
+    Every layer gets its own mode back, also when an error leaves the block.
+    """
+    modes = [(part, part.training) for part in _parts(model)]
+    if modes:
+        model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _parts(model):
+    """The model and all its layers that know whether they are training."""
+    if isinstance(model, torch.nn.Module):
+        return list(model.modules())
+    inner = [part for layer in getattr(model, "layers", ()) for part in _parts(layer)]
+    return [model, *inner] if hasattr(model, "training") else inner
+
+
+def evaluate(model, X, Y, batch=4096):
+    """Mean negative log-likelihood of Y (N,) under `model(X)`, X (N, ...): a float, in nats.
+
+    In eval mode, without gradients, `batch` rows at a time, summed in float64. Every model that
+    gives logits or log-probabilities (N, vocab) will do, the count models of `zh.ngrams` too.
+    """
+    if len(X) != len(Y) or not len(Y):
+        raise ValueError(f"{len(X)} contexts and {len(Y)} answers: there must be as many answers "
+                         "as contexts, and at least one.")
+    total = 0.0
+    with evaluating(model):
+        for x, y in zip(X.split(batch), Y.split(batch), strict=True):
+            total += F.cross_entropy(model(x).double(), y, reduction="sum").item()
+    return total / len(Y)
+
+
+def find_lr(model, draw, *, low=1e-3, high=1.0, steps=1000, generator, optimizer=None, loss=None,
+            progress=None):
+    """One short run whose learning rate grows from `low` to `high`, by a factor each step.
+
+    Returns (lrs, losses), two lists; they end early where the loss or a gradient is not finite
+    any more. The model, the generator and the optimizer come back as they were. Smith 2017.
+    """
+    _positive("low", low)
+    if not low < high < math.inf:
+        raise ValueError(f"low is {low} and high {high}; low must be below high.")
+    if steps < 2:
+        raise ValueError(f"steps is {steps}; from low to high it takes at least 2.")
+
+    def grow(step):
+        return low * (high / low) ** (step / (steps - 1))
+
+    lrs, losses = [], []
+
+    def note(step, model, history):
+        lrs.append(history.lrs[-1])
+        losses.append(history.losses[-1])
+
+    with _borrowed(model, generator, optimizer):
+        try:
+            train(model, draw, steps, lr=grow, generator=generator, optimizer=optimizer,
+                  loss=loss, callbacks=[note], progress=progress)
+        except TrainingError:
+            if not losses:
+                raise
+    return lrs, losses
+
+
+@contextmanager
+def _borrowed(model, generator, optimizer):
+    """Give the model, the generator and the optimizer back as they were."""
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    grads = [(p, p.grad) for p in model.parameters()]
+    modes = [(part, part.training) for part in _parts(model)]
+    dice, rates = generator.get_state(), copy.deepcopy(optimizer and optimizer.state_dict())
+    try:
+        yield
+    finally:
+        model.load_state_dict(state)
+        for p, grad in grads:
+            p.grad = grad
+        for part, mode in modes:
+            part.training = mode
+        generator.set_state(dice)
+        if optimizer is not None:
+            optimizer.load_state_dict(rates)
+
+
+# ---------------------------------------------------------------------------
+# Stopping
+
+
+def _stop_unless_finite(step, model, parameters, history):
+    """Raise TrainingError at a loss or gradient that is not finite, before it moves anything."""
+    loss, lr = history.losses[-1], history.lrs[-1]
+    if not math.isfinite(loss):
+        _stop_unless_parameters_finite(step, model, f"the loss is {loss}, and ")
+        raise TrainingError(
+            f"step {step}: the loss is {loss} while every parameter is finite. Look at the "
+            "minibatch (an input that is not finite, a target that the model gives probability "
+            "0) and at the loss function: log(0), 0/0, exp of a large number.", step)
+    if not math.isfinite(lr) or lr < 0:
+        raise TrainingError(f"step {step}: the schedule gives the learning rate {lr}; it must be "
+                            "a finite number, 0 or more.", step)
+    # One number that is finite only if all gradients are (the sum of finite ones may overflow).
+    total = sum(p.grad.sum() for p in parameters if p.grad is not None)
+    if not math.isfinite(total):
+        bad = [name for name, p in model.named_parameters()
+               if p.grad is not None and not p.grad.isfinite().all()]
+        if bad:
+            raise TrainingError(
+                f"step {step}: the loss is {loss:.4g}, but the gradient of {_list(bad)} is not "
+                f"finite. No parameter was moved. Look for a division by 0, a root or a log of "
+                f"0 above it; or try a smaller learning rate than {lr:.4g}.", step, bad[0])
+
+
+def _stop_unless_parameters_finite(step, model, before=""):
+    """Raise TrainingError if a parameter is not finite, naming the first."""
+    bad = [name for name, p in model.named_parameters() if not p.isfinite().all()]
+    if bad:
+        raise TrainingError(
+            f"step {step}: {before}{_list(bad)} is not finite any more. The steps were too long: "
+            "try a learning rate ten times smaller (find_lr shows where the loss blows up), or "
+            "a smaller start for the weights.", step, bad[0])
+
+
+def _list(names):
+    """The first three names, and how many more."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _positive(name, value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {value!r}; it must be a number.")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value}; it must be finite and 0 or more.")
+
+
+def _check(model, draw, steps, generator, loss, callbacks, every):
+    """Say what is wrong with the arguments of `train` before the first step."""
+    for name, value, least in [("steps", steps, 0), ("every", every, 1)]:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator is {generator!r}; the run draws its minibatches from a "
+                        "generator of your own: torch.Generator().manual_seed(0)")
+    for name, value in [("draw", draw), ("loss", loss or _check),
+                        *(("a callback", callback) for callback in callbacks)]:
+        if not callable(value):
+            raise TypeError(f"{name} is {value!r}; it must be a function. For draw: "
+                            "lambda g: data.batch(X, Y, 32, g)")
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(f"{type(model).__name__} has no parameter to train: none has "
+                         "requires_grad.")
+
+
+# ---------------------------------------------------------------------------
+# Checkpoints
+
+
+def _save(path, step, history, model, generator, optimizer):
+    """Write all that the rest of the run depends on; whole or not at all."""
+    from safetensors.torch import save
+
+    _stop_unless_parameters_finite(step, model)
+    tensors = {
+        "losses": torch.tensor(history.losses, dtype=torch.float64),
+        "lrs": torch.tensor(history.lrs, dtype=torch.float64),
+        "generator": generator.get_state(),
+        "default_generator": torch.get_rng_state(),   # dropout of torch.nn draws from it
+    }
+    tensors |= {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    about = {"step": step, "seed": generator.initial_seed(), "optimizer": _name(optimizer),
+             "numbers": {}}
+    for index, state in (optimizer.state_dict()["state"] if optimizer else {}).items():
+        for key, value in state.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{index}.{key}"] = value
+            else:
+                about["numbers"][f"optimizer.{index}.{key}"] = value
+    tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format)
+               for name, tensor in tensors.items()}
+    about["sum"] = _sum(tensors)
+    path = Path(path)
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with open(beside, "wb") as file:
+            file.write(save(tensors, {"training": json.dumps(about)}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        if beside.is_file() and not beside.is_symlink():
+            beside.unlink()
+        kept = f"the one before is kept in {path}" if path.exists() else "there is none before it"
+        raise TrainingError(
+            f"step {step}: the checkpoint could not be written ({error.strerror or error}); "
+            f"{kept}. Make room, or choose another folder, and start the same run again.",
+            step) from error
+
+
+def _resume(path, steps, rate, history, model, generator, optimizer):
+    """Take up the run that a checkpoint holds, if there is one; returns the step to go on with."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise TrainingError(f"the checkpoint {path} cannot be written: its folder is not there. "
+                            "Make the folder first.")
+    if not path.exists():
+        return 0
+    about, tensors = _read(path)
+    _check_same_run(path, about, tensors, steps, rate, generator, optimizer)
+    try:
+        model.load_state_dict({name.removeprefix("model."): tensor
+                               for name, tensor in tensors.items() if name.startswith("model.")})
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise TrainingError(f"the checkpoint {path} holds another model: {_text(error)} "
+                            f"{_ANEW}") from error
+    if optimizer is not None:
+        state: dict[int, dict] = {}
+        for name, value in [*tensors.items(), *about["numbers"].items()]:
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".", 2)
+                state.setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    generator.set_state(tensors["generator"])
+    torch.set_rng_state(tensors["default_generator"])
+    history.losses.extend(tensors["losses"].tolist())
+    history.lrs.extend(tensors["lrs"].tolist())
+    return about["step"]
+
+
+_ANEW = "Give another path, or delete the file to start anew."
+
+
+def _read(path):
+    """What a checkpoint says and its tensors, or a TrainingError if it is not whole."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["training"])
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+        whole = about["sum"] == _sum(tensors)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{path} is no checkpoint that can be read ({_text(error)}): the file "
+                            f"was cut off, or something else wrote it. {_ANEW}") from error
+    if not whole:
+        raise TrainingError(f"{path} has changed since it was written: its sum is not the one "
+                            f"it was saved with. {_ANEW}")
+    return about, tensors
+
+
+def _check_same_run(path, about, tensors, steps, rate, generator, optimizer):
+    """Raise TrainingError where the checkpoint was made by another run than this one."""
+    wrong = []
+    if about["step"] > steps:
+        wrong.append(f"it is at step {about['step']}, and this run ends at {steps}")
+    if about["seed"] != generator.initial_seed():
+        wrong.append(f"its generator was seeded with {about['seed']}, and this one with "
+                     f"{generator.initial_seed()}")
+    if about["optimizer"] != _name(optimizer):
+        wrong.append(f"its optimizer is {about['optimizer']}, and this one {_name(optimizer)}")
+    else:
+        for step, lr in enumerate(tensors["lrs"].tolist()):
+            if lr != rate(step):
+                wrong.append(f"its learning rate at step {step} is {lr}, and this one "
+                             f"{rate(step)}")
+                break
+    if wrong:
+        raise TrainingError(f"the checkpoint {path} is of another run: {'; '.join(wrong)}. {_ANEW}")
+
+
+def _name(optimizer):
+    return type(optimizer).__name__ if optimizer is not None else "none"
+
+
+def _text(error):
+    """The message of an error (str of a KeyError has quotes around it)."""
+    return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+
+
+def _sum(tensors):
+    """A checksum of names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
