@@ -15,7 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zh import data
+from zh import data, sampling
+from zh.ngrams import NGram
 
 ROOT = Path(__file__).parents[2]
 word = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=9)
@@ -94,11 +95,56 @@ def test_own_list_is_cleaned(tmp_path):
         (["Łukasz"], "line 1: 'Łukasz'"),
         (["1", "2", "3", "4", "5"], "and 2 more"),
         ([3], "a name is a string, not 3"),
+        ("", "the pasted text holds no names"),
+        (" \n\t\n", "the pasted text holds no names"),
+        ("anna\nmary jane\nbob", "the pasted text: .* line 2: 'mary jane'.*skip=True"),
+        ("anna, bob\n", "line 1: 'anna, bob'"),
+        ("anna, bob", "No such file"),  # no line break: a path, and there is none
+        ("emma", "a single name goes in a list"),
+        ("anna bob " * 200, "names.'anna bob .*too long"),
+        ("anna\0", "source is 'bundled'"),
     ],
 )
 def test_own_list_that_cannot_be_used(lines, message):
     with pytest.raises(data.CorpusError, match=message):
         data.names(lines)
+
+
+def test_pasted_text():
+    pasted = "\ufeffJosé\r\nanna\r\n\r\n  ZOË\t\nAnna\nan\u00adna\nÅsa\n"
+    assert data.names(pasted) == ["jose", "anna", "zoe", "asa"]
+    assert data.names(pasted, distinct=False).count("anna") == 3
+    assert data.names("emma\n") == ["emma"]
+
+
+def test_lines_that_cannot_be_used_are_left_out_when_asked():
+    lines = ["anna", "mary jane", "Łukasz", "o'brien", "bob", "42"]
+    assert data.names(lines, skip=True) == ["anna", "bob"]
+    with pytest.raises(data.CorpusError, match="2 lines that are not a-z were left out"):
+        data.names(["1", "2"], skip=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_whatever_is_pasted_gives_names_or_a_reason(lines):
+    """Names that can be counted and sampled, or a CorpusError: never another error."""
+    try:
+        found = data.names("\n".join(lines) + "\n\n")
+    except data.CorpusError:
+        return
+    assert found and len(set(found)) == len(found)
+    X, Y = data.windows(found, 2)
+    assert len(Y) == sum(len(name) + 1 for name in found) and X.max() < 27
+
+
+def test_own_words_from_counting_to_sampling_and_splitting():
+    two = data.names("Anna\nbob\n")
+    model = NGram(3, k=0).fit(*data.windows(two, 2))
+    drawn = sampling.names(model, 20, torch.Generator().manual_seed(1))
+    assert set(drawn) == {"anna", "bob"}  # two letters of context say which of the two it is
+    with pytest.raises(ValueError, match="2 distinct items are too few.*without the split"):
+        data.split(two)
+    assert sorted(map(len, data.split([*two, "cy"], parts=(0.34, 0.33, 0.33)))) == [1, 1, 1]
 
 
 def test_own_file_that_cannot_be_read(tmp_path):

@@ -56,18 +56,21 @@ class CorpusError(RuntimeError):
 # Corpora
 
 
-def names(source=None, *, locale=None, distinct=True):
+def names(source=None, *, locale=None, distinct=True, skip=False):
     """A list of given names in lower case, letters a-z only.
 
-    source: None for the default corpus (see ZH_CORPUS), "bundled", "makemore", the path of
-        a text file with one name a line, or a list of strings of your own.
+    source: None for the default corpus (see ZH_CORPUS), "bundled", "makemore", or your own:
+        the path of a text file with one name a line, a pasted text (a string with line
+        breaks), or a list of strings.
     locale: bundled names only: a code such as "is_IS", or a list of codes (see `locales`).
     distinct: False keeps a name as often as the source has it: "makemore" has 32,033 lines
         and 29,494 names.  A list with doubles leaks from one part of a split to another.
 
-    In a list of your own, blank lines are skipped, capitals become small letters and
-    accents go (José -> jose).  What is still not a-z is an error that says which line.
-    Raises CorpusError.
+    skip: True leaves out the lines that cannot be used, instead of raising for them.
+
+    In a list of your own, blank lines are skipped, capitals become small letters, accents go
+    (José -> jose) and so do characters that cannot be seen.  What is still not a-z is an
+    error that says which line.  Raises CorpusError.
     """
     if source is None:
         source = "makemore" if _default() == "lectures" else "bundled"
@@ -80,11 +83,13 @@ def names(source=None, *, locale=None, distinct=True):
         return _bundled(locale)
     if _is(source, "makemore"):
         lines, where = fetch("makemore").read_text(encoding="utf-8").splitlines(), "makemore"
+    elif isinstance(source, str) and (not source.strip() or set(source) & set("\r\n")):
+        lines, where = source.splitlines(), "the pasted text"
     elif isinstance(source, str | os.PathLike):
         lines, where = _read(source, "names").splitlines(), str(source)
     else:
         lines, where = list(source), "the list"
-    found = _clean(lines, where)
+    found = _clean(lines, where, skip)
     return list(dict.fromkeys(found)) if distinct else found
 
 
@@ -241,7 +246,10 @@ def split(items, parts=(0.8, 0.1, 0.1), seed=0):
         cuts.append(round(share * len(order)))
     cut = [order[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
     if not all(cut):
-        raise ValueError(f"{len(once)} distinct items are too few for the parts {tuple(parts)}")
+        raise ValueError(
+            f"{len(once)} distinct items are too few for the parts {tuple(parts)}: each part "
+            "gets one item at least. Give more items, or do without the split"
+        )
     return cut
 
 
@@ -339,34 +347,40 @@ def _read(source, function):
         return Path(source).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{source} is not UTF-8 text ({error}): save it as UTF-8") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: what is not even a path
         own = "makemore" if function == "names" else "tinyshakespeare"
+        given = str(source) if len(str(source)) <= 60 else f"{str(source)[:57]}..."
+        more = "; a single name goes in a list: names(['emma'])" if function == "names" else ""
         raise CorpusError(
-            f"{function}({str(source)!r}): {error.strerror or error}. A source is 'bundled', "
-            f"'{own}' or the path of a text file"
+            f"{function}({given!r}): {getattr(error, 'strerror', None) or error}. A source is "
+            f"'bundled', '{own}' or the path of a text file{more}"
         ) from error
 
 
-def _clean(lines, where):
+def _clean(lines, where, skip=False):
     """Lines as names a-z, or a CorpusError that says which line is not one."""
     found, odd = [], []
     for number, line in enumerate(lines, 1):
         if not isinstance(line, str):
             raise CorpusError(f"{where}, item {number}: a name is a string, not {line!r}")
-        parts = unicodedata.normalize("NFKD", line.strip().lower())
-        name = "".join(c for c in parts if not unicodedata.combining(c))
+        parts = unicodedata.normalize("NFKD", line.lower())
+        # accents go, and what has no width: a soft hyphen, the mark at the start of a file
+        gone = ("Mn", "Mc", "Me", "Cf")
+        name = "".join(c for c in parts if unicodedata.category(c) not in gone).strip()
         if re.fullmatch("[a-z]+", name):
             found.append(name)
         elif name:
             odd.append(f"line {number}: {line.strip()!r}")
-    if odd:
+    if odd and not skip:
         more = f", and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise CorpusError(
             f"{where}: a name is letters a-z once capitals and accents are gone, one a line; "
-            f"not so {', '.join(odd[:3])}{more}. Change or remove these lines"
+            f"not so {', '.join(odd[:3])}{more}. Change or remove these lines, or leave them out "
+            "with names(..., skip=True)"
         )
     if not found:
-        raise CorpusError(f"{where} holds no names: put one name on each line")
+        left = f" ({len(odd)} lines that are not a-z were left out)" if odd else ""
+        raise CorpusError(f"{where} holds no names{left}: put one name on each line")
     return found
 
 
