@@ -39,3 +39,52 @@ def save(name, result):
     beside = file.with_suffix(".tmp")
     beside.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", "utf8")
     os.replace(beside, file)
+
+
+def provenance(script, seconds=0.0):
+    """Where a result comes from, for `save`: call it in the script, add the result's own keys.
+
+    script: the file, relative to the repository. seconds: how long the run took.
+    """
+    import datetime
+    import os
+    import platform
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    import torch
+
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                           cwd=Path(__file__).parent)
+    return {
+        "script": script,
+        "command": " ".join(["python", script, *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__,
+                     "zh": asked.stdout.strip() or "not a git checkout"},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
+                   f"{torch.get_num_threads()} thread(s) used",
+        "seconds": round(seconds, 1),
+    }
+
+
+def code(*modules):
+    """A short digest of what these modules do: their syntax trees, without docstrings.
+
+    A result can be kept while the code that made it says the same; comments may change.
+    """
+    import ast
+    import hashlib
+    import inspect
+
+    digest = hashlib.sha256()
+    for module in modules:
+        tree = ast.parse(inspect.getsource(module))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [line for line in body if not (
+                    isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:12]
