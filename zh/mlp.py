@@ -1,0 +1,160 @@
+"""The model of Bengio et al. on letters: embeddings, one hidden layer, scores for the next letter.
+
+`MLP` is a row of layers from `zh.layers` and runs like any of them; autograd gives its gradients.
+A step on a network this small is mostly bookkeeping: the graph, its nodes, many short operations.
+So the model can also do both passes itself. `gradients` is the forward pass and, with the rules of
+`zh.backward`, the backward pass, in twenty lines without autograd; `loss` is the same as one node
+of a graph. `benchmarks/mlp_step.py` measures what that saves.
+
+Left out: the direct connections of the paper (an exercise of the chapter writes them), dropout,
+and more than one hidden layer (`Sequential` takes any number).
+
+Bengio, Ducharme, Vincent and Jauvin 2003; on letters, and in these sizes, Karpathy's lecture
+(2022). Batch normalisation: Ioffe and Szegedy 2015.
+"""
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
+
+from zh import backward as bw
+from zh.layers import BatchNorm1d, Embedding, Flatten, Linear, Sequential, Tanh
+
+
+class MLP(Sequential):
+    """Contexts of `block` letters to scores for the next: integers (B, block) -> (B, vocab).
+
+    dim is the length of a letter's vector, hidden the number of tanh units. The weights of the
+    hidden layer start 5/3 times as large as a Linear's, because tanh shrinks what it gets; those
+    of the last layer start `last` times a Linear's: with small scores all letters are about
+    equally likely, and the first loss is close to ln(vocab).
+    batchnorm=True puts a BatchNorm1d before the tanh, and leaves out the bias before that.
+    """
+
+    def __init__(self, block: int = 3, dim: int = 10, hidden: int = 200, *, vocab: int = 27,
+                 batchnorm: bool = False, last: float = 0.1, generator: torch.Generator,
+                 dtype: torch.dtype = torch.float32):
+        for name, size in dict(block=block, dim=dim, hidden=hidden, vocab=vocab).items():
+            if size < 1:
+                raise ValueError(f"{name} is {size}; it must be 1 or more.")
+        made = dict(generator=generator, dtype=dtype)
+        table = Embedding(vocab, dim, **made)
+        first = Linear(block * dim, hidden, bias=not batchnorm, gain=5 / 3, **made)
+        norm = [BatchNorm1d(hidden, dtype=dtype)] if batchnorm else []
+        second = Linear(hidden, vocab, gain=last, **made)
+        super().__init__(table, Flatten(), first, *norm, Tanh(), second)
+        self.block = block
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self._check(x)
+        return super().forward(x)
+
+    def loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of contexts x (B, block) and their next letters y (B,): a scalar.
+
+        Equal to `F.cross_entropy(self(x), y)`, with all of the backward pass in one node of the
+        graph. It does not fill in the layers' `.out`.
+        """
+        if torch.is_grad_enabled():
+            return _Loss.apply(self, x, y, *self.parameters())
+        self._check(x, y)
+        return F.cross_entropy(self(x), y.long())
+
+    def gradients(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, list]:
+        """The loss, and its gradients in the order of `parameters()`, without autograd.
+
+        The same as `self.loss(x, y)` and a `backward()`, except that `.grad` stays as it was.
+        """
+        self._check(x, y)
+        try:
+            return self._passes(x, y)
+        except IndexError as error:
+            raise IndexError(
+                f"Letters are the integers 0 to {len(self[0].weight) - 1}; the contexts run from "
+                f"{x.min()} to {x.max()} and the answers from {y.min()} to {y.max()}.") from error
+
+    @torch.no_grad()
+    def _passes(self, x, y):
+        """Forward and backward: the loss, and its gradients in the order of `parameters()`."""
+        table, _, first, *norm, _, second = self.layers
+        x, y, n = x.long(), y.long(), len(x)
+        # forward
+        embcat = F.embedding(x, table.weight).view(n, -1)         # (n, T*E)
+        if norm:
+            pre, back = _batchnorm(norm[0], embcat @ first.weight)  # (n, H)
+        else:
+            pre = torch.addmm(first.bias, embcat, first.weight)   # (n, H)
+        h = _tanh(pre)                                            # (n, H)
+        logits = torch.addmm(second.bias, h, second.weight)       # (n, V)
+        logprobs = logits.log_softmax(1)                          # (n, V)
+        loss = F.nll_loss(logprobs, y)                            # ()
+        # backward: softmax minus one-hot, over n; then one layer after the other
+        onehot = torch.eye(len(second.bias), dtype=h.dtype)[y]    # (n, V)
+        d = (logprobs.exp() - onehot) / n                         # (n, V)
+        dsecond = [h.T @ d, d.sum(0)]
+        d = torch.ops.aten.tanh_backward(d @ second.weight.T, h)  # times 1 - h**2, (n, H)
+        d, dmiddle = back(d) if norm else (d, [d.sum(0)])
+        demb = (d @ first.weight.T).view(*x.shape, -1)            # (n, T, E)
+        dtable = bw.embedding_backward(demb, table.weight.shape, x)
+        return loss, [dtable, embcat.T @ d, *dmiddle, *dsecond]
+
+    def _check(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
+        """Raise where contexts x, or answers y, are not what the model reads."""
+        if x.ndim != 2 or x.shape[1] != self.block:
+            raise ValueError(
+                f"The model reads contexts of {self.block} letters, a tensor (B, {self.block}); "
+                f"it got the shape {tuple(x.shape)}. data.windows(names, block={self.block}) "
+                "makes them.")
+        if y is None:
+            return
+        if y.shape != x.shape[:1] or not len(x):
+            raise ValueError(
+                f"{len(x)} contexts need {len(x)} answers, a tensor of shape ({len(x)},), and the "
+                f"answers have the shape {tuple(y.shape)}. Neither may be empty.")
+        if x.is_floating_point() or y.is_floating_point():
+            raise TypeError(f"Letters are integers; contexts are {x.dtype}, answers {y.dtype}.")
+
+
+class _Loss(torch.autograd.Function):
+    """`MLP.gradients` as a node of autograd's graph."""
+
+    @staticmethod
+    def forward(ctx, model, x, y, *parameters):
+        loss, ctx.gradients = model.gradients(x, y)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dloss):
+        return None, None, None, *torch._foreach_mul(ctx.gradients, dloss)
+
+
+def _tanh(x: torch.Tensor) -> torch.Tensor:
+    """tanh by NumPy, in place: several times as fast as torch's on a CPU."""
+    values = x.numpy()
+    np.tanh(values, out=values)
+    return x
+
+
+def _batchnorm(layer: BatchNorm1d, x: torch.Tensor):
+    """The layer's output for x (n, H), and a function that goes back through it.
+
+    That function takes the gradient of the output and gives the gradient of x, and a list with
+    those of the gain and the bias.
+    """
+    mean, var = layer.running_mean, layer.running_var
+    if layer.training:
+        mean, var = layer._batch_statistics(x)
+    inv_std = (var + layer.eps) ** -0.5                           # (H,)
+    xhat = (x - mean) * inv_std                                   # (n, H)
+
+    def back(d):
+        if layer.training:
+            dx = bw.batchnorm_backward(d, xhat, layer.gain, inv_std, layer.bessel)
+        else:
+            dx = d * layer.gain * inv_std
+        return dx, [(d * xhat).sum(0), d.sum(0)]
+
+    return layer.gain * xhat + layer.bias, back
