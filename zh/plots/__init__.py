@@ -18,6 +18,15 @@ from zh.plots.base import (
     style,
     to_svg,
 )
+from zh.plots.bigrams import (
+    approach,
+    counts_map,
+    inverse,
+    orders,
+    smoothed_row,
+    sweep,
+    trade,
+)
 from zh.plots.intro import sureness
 from zh.plots.tensor_backprop import (
     bessel,
