@@ -188,7 +188,7 @@ def test_lecuns_tanh_leaves_one_where_it_is():
 # --------------------------------------------------------------------------- saturation
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(1e-3, 0.2))
 def test_saturation_is_the_closed_form(threshold):
     t = math.atanh(math.sqrt(1 - threshold))  # tanh' = 1 - tanh^2
@@ -203,13 +203,13 @@ def test_saturation_is_the_closed_form(threshold):
     assert get("linear").saturation(threshold) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(names, st.floats(0.01, 0.9), numbers)
 def test_saturation_is_where_the_slope_is_small(name, threshold, number):
     f = get(name)
     slope = abs(float(f.derivative(torch.tensor(number, dtype=torch.float64))))
     inside = any(low < number < high for low, high in f.saturation(threshold))
-    if abs(slope - threshold) > 1e-3:
+    if abs(slope - threshold) > 1e-3 and number not in f.kinks:
         assert inside == (slope < threshold)
 
 

@@ -208,7 +208,7 @@ def test_log_drift_of_width_one_is_that_of_a_normal():
     assert init.log_drift(8) == pytest.approx(norms.mean().item(), abs=0.01)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.floats(0, 0.5), st.integers(2, 60))
 def test_first_loss_of_small_logits(std, classes):
     """ln V + s^2 / 2 (1 - 1 / V) to second order; never above ln V + s^2 / 2 (Jensen)."""
@@ -244,7 +244,7 @@ def test_length_map_closed_forms(q, weight_std, bias_std):
     assert got == pytest.approx(weight_std**2 * 4 / math.pi / math.sqrt(1 + 4 * q), rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.sampled_from(list(ALL)), st.floats(0.5, 3), st.floats(0, 1), st.floats(0.05, 20))
 def test_a_fixed_point_is_one_and_the_layers_lead_there(name, weight_std, bias_std, start):
     q = init.fixed_point(name, weight_std, bias_std, start)
@@ -303,7 +303,7 @@ def test_correlation_map_of_erf_is_the_arc_sine_kernel(q):
     torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.sampled_from(list(ALL)), st.floats(0.1, 5), st.floats(0.5, 3), st.floats(0, 1))
 def test_correlations_keep_their_order_and_their_end(name, q, weight_std, bias_std):
     c = torch.linspace(0, 1, 21, dtype=torch.float64)

@@ -1,5 +1,6 @@
 """The book's pictures: `base` has the one style, one module a chapter its figures."""
 
+from zh.plots.activations import activation_curves, activation_gallery, hinges
 from zh.plots.backprop import finals, nudge, paths, tangents, value_graph
 from zh.plots.base import (
     BLUE,
@@ -26,6 +27,14 @@ from zh.plots.bigrams import (
     smoothed_row,
     sweep,
     trade,
+)
+from zh.plots.initialization import (
+    cobweb,
+    depth_profile,
+    first_guess,
+    phases,
+    symmetry,
+    width_drift,
 )
 from zh.plots.intro import sureness
 from zh.plots.tensor_backprop import (

@@ -1,0 +1,137 @@
+"""Figures of the chapter `activations`: each a function of data that returns a Figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zh.plots.base import BLUE, GREY, INK, ORANGE, new
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from zh.activations import Activation
+
+
+def _curves(f: Activation, reach: float):
+    """x, f(x), f'(x) as arrays, with a gap in the derivative at each kink."""
+    import torch
+
+    x = torch.linspace(-reach, reach, 401, dtype=torch.float64)
+    value, slope = f(x), f.derivative(x)
+    for kink in f.kinks:
+        slope[(x - kink).abs() < reach / 400] = torch.nan
+    return x.numpy(), value.numpy(), slope.numpy()
+
+
+def _shade(ax, f: Activation, reach: float, threshold: float) -> None:
+    """The saturated ranges, behind everything else."""
+    for low, high in f.saturation(threshold):
+        low, high = max(low, -reach), min(high, reach)
+        if low < high:
+            ax.axvspan(low, high, color=GREY, alpha=0.16, linewidth=0)
+
+
+def activation_curves(
+    f: Activation, std: float = 1.0, mean: float = 0.0, threshold: float = 0.05, reach: float = 5.0
+) -> Figure:
+    """A function and its derivative, above the density of inputs ~ N(mean, std^2).
+
+    Grey: where the derivative is below `threshold`. In the title of the density, the share of
+    inputs that falls there.
+    """
+    import numpy as np
+
+    x, value, slope = _curves(f, reach)
+    fig, (top, bottom) = new(
+        1, 2, size=(6.0, 4.6), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
+    )
+    for ax in (top, bottom):
+        _shade(ax, f, reach, threshold)
+    top.axhline(0, color=INK, linewidth=0.8)
+    top.plot(x, value, color=BLUE, label=f.name)
+    top.plot(x, slope, color=ORANGE, linestyle="--", label="derivative")
+    top.set_ylim(-1.6, 2.6)
+    top.legend(loc="upper left")
+
+    z = (x - mean) / std
+    density = np.exp(-0.5 * z * z) / (std * np.sqrt(2 * np.pi))
+    bottom.fill_between(x, density, color=BLUE, alpha=0.35, linewidth=0)
+    bottom.plot(x, density, color=BLUE, linewidth=1.2)
+    bottom.set(xlabel="input", ylabel="density", xlim=(-reach, reach))
+    bottom.set_ylim(0, max(0.45, float(density.max()) * 1.1))
+    share = f.saturated(std, mean, threshold)
+    bottom.set_title(f"{share:.0%} of the inputs where the slope is below {threshold:g}")
+    return fig
+
+
+def activation_gallery(functions: list[Activation], threshold: float = 0.05) -> Figure:
+    """Small pictures of many functions: value, derivative, and in grey where it is saturated."""
+    import math
+
+    columns = 3
+    rows = math.ceil(len(functions) / columns)
+    fig, axes = new(columns, rows, size=(6.4, 0.5 + 1.6 * rows), sharex=True, sharey=True)
+    axes = list(axes.flat)
+    for ax, f in zip(axes, functions, strict=False):
+        x, value, slope = _curves(f, 4.0)
+        _shade(ax, f, 4.0, threshold)
+        ax.axhline(0, color=INK, linewidth=0.6)
+        ax.plot(x, value, color=BLUE)
+        ax.plot(x, slope, color=ORANGE, linestyle="--", linewidth=1.4)
+        ax.set(xlim=(-4, 4), ylim=(-1.9, 2.6))
+        ax.set_title(f.name, fontsize=11, family="monospace")
+    for ax in axes[len(functions) :]:
+        ax.set_visible(False)
+    return fig
+
+
+def hinges(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, title: str = "") -> Figure:
+    """The lines w x + b = 0 of a first ReLU layer over the data; dead units dashed, in orange.
+
+    x (n, 2), y (n,) of 0 and 1, weight (2, units), bias (units,). A unit is dead where no
+    example has w x + b > 0.
+    """
+    dead = ~((x @ weight + bias) > 0).any(0)  # (units,)
+    fig, ax = new(size=(6.0, 4.4))
+    low, high = x.min(0).values.tolist(), x.max(0).values.tolist()
+    pad = 0.6 * max(high[0] - low[0], high[1] - low[1])
+    across, up = (low[0] - pad, high[0] + pad), (low[1] - pad, high[1] + pad)
+    for unit in range(len(bias)):
+        ends = _clip(weight[:, unit].tolist(), float(bias[unit]), across, up)
+        if ends is None:
+            continue
+        gone = bool(dead[unit])
+        ax.plot(
+            *ends,
+            color=ORANGE if gone else BLUE,
+            linestyle="--" if gone else "-",
+            linewidth=1.0,
+            alpha=0.9 if gone else 0.35,
+        )
+    for label, mark in ((0, "o"), (1, "^")):
+        points = x[y == label]
+        ax.scatter(points[:, 0], points[:, 1], s=9, marker=mark, color=INK, alpha=0.45, linewidth=0)
+    ax.set(xlim=across, ylim=up)
+    count = int(dead.sum())
+    ax.set_title(f"{title}{': ' if title else ''}{count} of {len(bias)} units dead")
+    return fig
+
+
+def _clip(w, b, across, up):
+    """The piece of the line w x + b = 0 inside a rectangle: ((x0, x1), (y0, y1)), or None."""
+    points = []
+    if abs(w[1]) > 1e-12:
+        points += [(x, -(b + w[0] * x) / w[1]) for x in across]
+    if abs(w[0]) > 1e-12:
+        points += [(-(b + w[1] * y) / w[0], y) for y in up]
+    slack = 1e-9 * (up[1] - up[0] + across[1] - across[0])
+    inside = {
+        (round(x, 9), round(y, 9))
+        for x, y in points
+        if across[0] - slack <= x <= across[1] + slack and up[0] - slack <= y <= up[1] + slack
+    }
+    if len(inside) < 2:
+        return None
+    first, last = min(inside), max(inside)
+    return (first[0], last[0]), (first[1], last[1])

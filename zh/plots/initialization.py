@@ -1,0 +1,167 @@
+"""Figures of the chapter `initialization`: each a function of data that returns a Figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zh.plots.base import BLUE, GREEN, GREY, INK, OLIVE, ORANGE, PINK, new
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.figure import Figure
+
+    from zh.activations import Activation
+
+COLORS = [BLUE, ORANGE, GREEN, PINK, OLIVE]
+MARKS = "o^sDv"
+
+
+def depth_profile(
+    measured: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    predicted: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+) -> Figure:
+    """Size of activations and of gradients, layer by layer, on logarithmic axes.
+
+    measured: {name: (forward, backward)} as `zh.init.propagate` gives, one number a place from the
+        input to the top. predicted: the same from theory, drawn as lines behind the points.
+    """
+    fig, axes = new(2, 1, size=(6.4, 3.6))
+    what = ("root mean square of activations", "gradient, relative to the top")
+    for ax, title, side in zip(axes, what, (0, 1), strict=True):
+        for i, (name, sizes) in enumerate(measured.items()):
+            color = COLORS[i % len(COLORS)]
+            ax.plot(
+                range(len(sizes[side])),
+                sizes[side],
+                MARKS[i % len(MARKS)],
+                color=color,
+                markersize=3.5,
+                label=name,
+            )
+            if predicted and name in predicted:
+                line = predicted[name][side]
+                ax.plot(range(len(line)), line, color=color, linewidth=1.2, alpha=0.8)
+        ax.set_yscale("log")
+        ax.axhline(1, color=INK, linewidth=0.6, linestyle=":")
+        ax.set(xlabel="layer")
+        ax.set_title(title, fontsize=11)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def cobweb(f: Activation, weight_std: float, bias_std: float = 0.0, start: float = 2.0) -> Figure:
+    """The length map against the diagonal, and the path of a signal from layer to layer."""
+    import numpy as np
+
+    from zh.meanfield import length_map, lengths
+
+    path = lengths(start, 12, f, weight_std, bias_std)
+    top = 1.15 * max(path[:6])
+    q = np.linspace(0, top, 61)
+    fig, ax = new(size=(5.0, 4.2))
+    ax.plot(q, [length_map(float(v), f, weight_std, bias_std) for v in q], color=BLUE, label="map")
+    ax.plot(q, q, color=GREY, linewidth=1.0, linestyle="--", label="no change")
+    steps = [(path[0], 0.0)]
+    for here, there in zip(path, path[1:], strict=False):
+        steps += [(here, there), (there, there)]
+    ax.plot(*zip(*steps, strict=True), color=ORANGE, linewidth=1.2, label="layer by layer")
+    ax.set(
+        xlim=(0, top),
+        ylim=(0, top),
+        xlabel="variance of pre-activations",
+        ylabel="variance one layer later",
+        title=f"{f.name}, gain {weight_std:.3g}",
+    )
+    ax.legend(loc="upper left")
+    return fig
+
+
+def phases(f: Activation, points: Mapping[str, tuple[float, float]] | None = None) -> Figure:
+    """The edge of chaos in the plane of weight and bias, with named points {name: (weight, bias)}.
+
+    Left of the line gradients vanish, right of it they explode.
+    """
+    import numpy as np
+
+    from zh.meanfield import edge_of_chaos
+
+    edge = [edge_of_chaos(f, float(q)) for q in np.geomspace(1e-4, 6, 60)]
+    weight, bias = (np.array(side) for side in zip(*edge, strict=True))
+    fig, ax = new(size=(5.6, 3.6))
+    ax.plot(weight, bias, color=INK, linewidth=1.6)
+    widest = max(weight.max(), *(w for w, _ in (points or {"": (0, 0)}).values())) * 1.15
+    ax.fill_betweenx(bias, 0, weight, color=BLUE, alpha=0.12, linewidth=0)
+    ax.fill_betweenx(bias, weight, widest, color=ORANGE, alpha=0.12, linewidth=0)
+    middle = bias[-1] * 0.8
+    ax.text(0.06 * widest, middle, "ordered:\ngradients vanish", va="top")
+    ax.text(widest * 0.97, middle * 0.2, "chaotic:\ngradients explode", ha="right")
+    for name, (w, b) in (points or {}).items():
+        ax.plot(w, b, "o", color=BLUE)
+        ax.annotate(name, (w, b), textcoords="offset points", xytext=(0, 8), ha="center")
+    ax.set(xlim=(0, widest), ylim=(-0.03 * bias[-1], bias[-1]))
+    ax.set(xlabel="weight std (the gain)", ylabel="bias std")
+    return fig
+
+
+def width_drift(results: Mapping[int, Sequence[float]], depth: int) -> Figure:
+    """log10 of the output's size over many random nets, a row for each width.
+
+    results: {width: [log10 rms of each net]}. A bar marks their mean, a line what theory says
+    of it (`zh.init.log_drift`).
+    """
+    import math
+
+    from zh.init import log_drift
+
+    fig, ax = new(size=(6.2, 0.9 + 0.5 * len(results)))
+    for row, (width, values) in enumerate(results.items()):
+        ax.plot(values, [row] * len(values), "|", color=BLUE, alpha=0.35, markersize=13)
+        ax.plot([sum(values) / len(values)] * 2, [row - 0.38, row + 0.38], color=ORANGE)
+        theory = depth * log_drift(width) / math.log(10)
+        ax.plot(theory, row, "D", color=INK, markersize=4)
+    ax.axvline(0, color=INK, linewidth=0.8, linestyle=":")
+    ax.set_yticks(range(len(results)), [str(width) for width in results])
+    ax.set_ylim(len(results) - 0.5, -0.5)
+    ax.set(xlabel=f"log10 of the size after {depth} layers", ylabel="width")
+    return fig
+
+
+def symmetry(moments: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """Hidden units as dots, one panel for each moment of training.
+
+    moments: {title: (first weights, second weights)}, one number a unit in each. Identical units
+    lie on one dot; a dot is as large as the number of units on it, which stands beside it.
+    """
+    fig, axes = new(
+        len(moments), 1, size=(6.4, 2.7), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, (title, (first, second)) in zip(axes[0], moments.items(), strict=True):
+        places: dict[tuple[float, float], int] = {}
+        for place in zip(first, second, strict=True):
+            key = (round(float(place[0]), 3), round(float(place[1]), 3))
+            places[key] = places.get(key, 0) + 1
+        for place, count in places.items():
+            ax.scatter(*place, s=22 + 14 * (count - 1), color=BLUE, alpha=0.7, linewidth=0)
+            if count > 1:
+                ax.annotate(str(count), place, textcoords="offset points", xytext=(9, 6))
+        ax.axhline(0, color=INK, linewidth=0.5)
+        ax.axvline(0, color=INK, linewidth=0.5)
+        ax.margins(0.2)
+        ax.set_title(title, fontsize=11)
+        ax.set(xlabel="first weight")
+    axes[0][0].set(ylabel="second weight")
+    return fig
+
+
+def first_guess(guesses: Mapping[str, Sequence[float]], letters: str) -> Figure:
+    """Probabilities of an untrained model for the next letter, a row of bars for each start."""
+    fig, axes = new(1, len(guesses), size=(6.4, 0.6 + 1.15 * len(guesses)), sharex=True,
+                    squeeze=False)  # fmt: skip
+    for i, (ax, (name, p)) in enumerate(zip(axes[:, 0], guesses.items(), strict=True)):
+        ax.bar(range(len(letters)), [float(v) for v in p], color=COLORS[i % len(COLORS)])
+        ax.axhline(1 / len(letters), color=INK, linewidth=0.8, linestyle=":")
+        ax.set_title(name, fontsize=11)
+        ax.set_xticks(range(len(letters)), list(letters))
+    axes[-1][0].set(xlabel="next letter")
+    return fig
