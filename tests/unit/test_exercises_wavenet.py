@@ -1,0 +1,75 @@
+"""Run: python -m pytest tests/unit/test_exercises_wavenet.py
+
+The slips that the exercises of the WaveNet chapter are likely to meet, and what is said of them.
+"""
+import pytest
+import torch
+
+from zh.exercises import check, get
+from zh.exercises import wavenet as chapter
+from zh.layers import BatchNorm1d, FlattenConsecutive
+from zh.wavenet import FuseDilated, WaveNet
+
+
+@pytest.mark.parametrize("sizes", [(8, 10, 68, 2), (16, 10, 68, 4), (9, 4, 5, 3), (4, 2, 3, 4)])
+def test_the_count_is_that_of_a_model(sizes):
+    block, dim, hidden, fuse = sizes
+    model = WaveNet(block, dim, hidden, fuse=fuse, generator=torch.Generator())
+    assert chapter.parameters(*sizes) == sum(p.numel() for p in model.parameters())
+
+
+def test_every_mistake_of_the_count_is_another_number():
+    spec = get("tree-parameters")
+    values = [spec.right(), *(value() for value, _ in spec.mistakes)]
+    assert len(set(values)) == len(values)
+
+
+def test_layers_of_the_package_are_right_answers(monkeypatch):
+    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+    assert check("fuse-neighbours", lambda x, n: FlattenConsecutive(n)(x))
+
+    def running(batches, momentum):
+        layer = BatchNorm1d(batches[0].shape[-1], momentum=momentum, dtype=torch.float64)
+        for x in batches:
+            layer(x)
+        return layer.running_mean
+
+    def causal(x, weight, dilation):
+        n, wide, out = weight.shape
+        front = torch.zeros(len(x), (n - 1) * dilation, wide, dtype=x.dtype)
+        return FuseDilated(n, dilation)(torch.cat([front, x], 1)) @ weight.reshape(n * wide, out)
+
+    assert check("running-mean", running)
+    assert check("causal-convolution", causal)
+
+
+@pytest.mark.parametrize("name, answer, words", [
+    ("fuse-neighbours", chapter._fuse_halves, "far apart"),
+    ("fuse-neighbours", chapter._fuse_backwards, "wrong order"),
+    ("fuse-neighbours", chapter._fuse_kept, "one group is left"),
+    ("fuse-neighbours", lambda x, n: x, "shape"),
+    ("running-mean", chapter._running_by((0,)), "axis 0 alone"),
+    ("running-mean", chapter._running_swapped, "wrong side"),
+    ("running-mean", chapter._running_average, "starts at 0"),
+    ("causal-convolution", chapter._causal_both_sides, "in front"),
+    ("causal-convolution", chapter._causal_ahead, "what comes after it"),
+    ("causal-convolution", chapter._causal_flipped, "farthest back"),
+    ("causal-convolution", chapter._causal_undilated, "dilation of 1"),
+    ("reach", 9, "Every level multiplies"),
+    ("batch-of-one", "the first", "four values"),
+    ("running-shape", "axes 0 and 1", "(68,)"),
+    ("shape-after-two", "(4, 2, 68)", "after the linear layer"),
+    ("tree-parameters", 22397, "model of the chapter"),
+])  # fmt: skip
+def test_a_slip_is_named(name, answer, words, monkeypatch):
+    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+    reply = check(name, answer)
+    assert not reply and words in reply.text, reply.text
+
+
+def test_the_third_norm_is_the_one_that_raises():
+    model = WaveNet(8, 10, 68, generator=torch.Generator())
+    with pytest.raises(ValueError, match="one value has no spread"):
+        model(torch.zeros(1, 8, dtype=torch.long))
+    norms = [layer for layer in model if isinstance(layer, BatchNorm1d)]
+    assert [norm.out is not None for norm in norms] == [True, True, False]
