@@ -73,8 +73,8 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
         start = _resume(checkpoint, steps, rate, history, model, generator, optimizer)
     model.train()
     for step in _bar(start, steps, history, progress):
-        x, y = draw(generator)
-        value = loss(model, x, y)
+        x, y = _pair(draw(generator))
+        value = _scalar(loss(model, x, y))
         for p in parameters:
             p.grad = None
         value.backward()
@@ -88,6 +88,25 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
             _save(checkpoint, step + 1, history, model, generator, optimizer)
     _stop_unless_parameters_finite(len(history.losses), model)
     return history
+
+
+def _pair(drawn):
+    """What `draw` returned, if it is contexts and answers."""
+    if not isinstance(drawn, tuple | list) or len(drawn) != 2:
+        raise TypeError(f"draw(generator) returned a {type(drawn).__name__}; it must return a "
+                        "pair (x, y). Such as: lambda g: data.batch(X, Y, 32, g)")
+    return drawn
+
+
+def _scalar(value):
+    """What `loss` returned, if it is a tensor that `backward()` can start from."""
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        what = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+        raise TypeError(f"the loss is of {what}; it must be one number, a tensor: take the mean.")
+    if not value.requires_grad:
+        raise TypeError("the loss does not depend on a parameter that requires_grad: was it made "
+                        "from .item(), .data or under torch.no_grad()?")
+    return value
 
 
 def _loss(model):
@@ -239,6 +258,8 @@ def find_lr(model, draw, *, low=1e-3, high=1.0, steps=1000, generator, optimizer
     any more. The model, the generator and the optimizer come back as they were. Smith 2017.
     """
     _positive("low", low)
+    if low == 0:
+        raise ValueError("low is 0; it must be above 0, since each step multiplies it.")
     if not low < high < math.inf:
         raise ValueError(f"low is {low} and high {high}; low must be below high.")
     if steps < 2:
@@ -369,6 +390,7 @@ def _save(path, step, history, model, generator, optimizer):
     }
     tensors |= {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     about = {"step": step, "seed": generator.initial_seed(), "optimizer": _name(optimizer),
+             "lrs": [float(group["lr"]) for group in optimizer.param_groups] if optimizer else [],
              "numbers": {}}
     for index, state in (optimizer.state_dict()["state"] if optimizer else {}).items():
         for key, value in state.items():
@@ -420,6 +442,8 @@ def _resume(path, steps, rate, history, model, generator, optimizer):
                 _, index, key = name.split(".", 2)
                 state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        for group, lr in zip(optimizer.param_groups, about["lrs"], strict=False):
+            group["lr"] = lr
     generator.set_state(tensors["generator"])
     torch.set_rng_state(tensors["default_generator"])
     history.losses.extend(tensors["losses"].tolist())
