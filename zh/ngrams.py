@@ -19,7 +19,7 @@ the count of every context; they differ in how these are spread:
                letters alone, which are mixed with the uniform distribution
                (the predictive distribution of MacKay and Peto 1995, with one strength for all)
 
-Left out: discounting (Good-Turing, Kneser-Ney; Chen and Goodman 1999 compare them).
+Left out: discounting (Good-Turing, Kneser-Ney; Chen and Goodman 1996 compare them).
 """
 
 from __future__ import annotations

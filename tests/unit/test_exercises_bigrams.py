@@ -1,0 +1,102 @@
+"""Run: python -m pytest tests/unit/test_exercises_bigrams.py
+
+The slips that the exercises of the bigram chapter are likely to meet, and what is said of them;
+and the references against other ways to the same answer.
+"""
+
+import pytest
+import torch
+
+from zh import data
+from zh.exercises import bigrams as chapter
+from zh.exercises import check
+from zh.ngrams import NGram
+
+
+@pytest.fixture(autouse=True)
+def in_a_notebook(monkeypatch):
+    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+
+
+def one_hot(W, x, y):
+    logits = torch.nn.functional.one_hot(x, len(W)).float() @ W
+    p = logits.exp() / logits.exp().sum(1, keepdim=True)
+    return -p[range(len(y)), y].log().mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("smoothed-row", 1 / 9, "sum grows too"),
+        ("smoothed-row", "1/10", "there are three more"),
+        ("nats-to-bits", 8, "how many bits"),
+        ("nats-to-bits", 2.0794, "still in nats"),
+        ("where-keepdim-shows", "a", "on any whole names"),
+        ("index-not-one-hot", chapter._nll_sum, "mean is asked"),
+        ("index-not-one-hot", chapter._nll_no_softmax, "W holds scores"),
+        ("index-not-one-hot", chapter._nll_positive, "minus that"),
+        ("index-not-one-hot", one_hot, "Right on 3 of 4 inputs"),
+        ("inverse-draw", chapter._draw_left, "right=True"),
+        ("inverse-draw", chapter._draw_one_more, "index 0"),
+        ("trigram-table", chapter._trigrams_without_start, "after two marks"),
+        ("trigram-table", chapter._trigrams_one_mark, "two are needed"),
+        ("trigram-table", chapter._trigrams_overwritten, "accumulate=True"),
+        ("trigram-table", lambda names: chapter._trigrams(names).double(), "dtype"),
+        ("tune-k", chapter._tune_on_train, "Choose on dev"),
+        ("bigram-backoff", chapter._backoff_uniform, "letters alone"),
+        ("bigram-backoff", chapter._backoff_short, "27 k in all"),
+        ("bigram-backoff", chapter._backoff_rough, "needs smoothing too"),
+    ],
+)
+def test_a_slip_is_named(name, answer, words):
+    reply = check(name, answer)
+    assert not reply and words.lower() in reply.text.lower()
+
+
+def test_other_right_answers_are_right():
+    def logsumexp(W, x, y):
+        return (W[x].logsumexp(1) - W[x, y]).mean()
+
+    def comparing(p, u):
+        return (p.cumsum(0) <= u[:, None]).sum(1)
+
+    def loop(names):
+        table = torch.zeros(27, 27, 27, dtype=torch.int64)
+        for name in names:
+            a = data.encode(".." + name + ".")
+            for i, j, k in zip(a, a[1:], a[2:], strict=False):
+                table[i, j, k] += 1
+        return table
+
+    assert check("index-not-one-hot", logsumexp) and check("inverse-draw", comparing)
+    assert check("trigram-table", loop)
+    assert check("smoothed-row", "1/12") and check("nats-to-bits", "3")
+
+
+def test_the_reference_of_backoff_is_the_model():
+    names = ["emma", "anna", "bob"]
+    X, Y = data.windows(names, 1)
+    N = torch.zeros(27, 27, dtype=torch.int64)
+    N.index_put_((X[:, 0], Y), torch.ones_like(Y), accumulate=True)
+    letters = torch.unique(X)
+    model = NGram(2, k=0.7, backoff=True).fit(X, Y)
+    p = chapter._backoff(N, 0.7)
+    assert torch.allclose(model.probabilities(letters[:, None]), p[letters])
+
+
+def test_a_wrong_axis_shows_on_torn_pairs_and_on_no_whole_names():
+    """The answer of where-keepdim-shows, by program."""
+    train, dev, _ = data.split(data.names())
+    X, Y = data.windows(train, 1)
+    N = torch.ones(27, 27, dtype=torch.float64)
+    N.index_put_((X[:, 0], Y), torch.ones(len(Y), dtype=torch.float64), accumulate=True)
+    right, wrong = N / N.sum(1, keepdim=True), N / N.sum(1)
+
+    def differ(X, Y):
+        x = X[:, 0]
+        return abs((right[x, Y].log() - wrong[x, Y].log()).mean().item())
+
+    for names in (train, dev, dev[:1], ["zzyzx"]):
+        assert differ(*data.windows(names, 1)) < 1e-12
+    rows = torch.randint(0, len(Y), (32,), generator=torch.Generator().manual_seed(1))
+    assert differ(X[rows], Y[rows]) > 0.01

@@ -1,0 +1,300 @@
+"""The exercises of the chapter `bigrams`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from zh import data
+from zh.exercises import Exercise
+from zh.ngrams import NGram
+
+
+def _generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+# ---------------------------------------------------------------- indexing instead of one-hot
+
+
+def _nll(W, x, y):
+    return torch.nn.functional.cross_entropy(W[x], y)
+
+
+def _nll_sum(W, x, y):
+    return torch.nn.functional.cross_entropy(W[x], y, reduction="sum")
+
+
+def _nll_no_softmax(W, x, y):
+    return -W[x, y].mean()
+
+
+def _nll_positive(W, x, y):
+    return -_nll(W, x, y)
+
+
+def _nll_inputs():
+    for seed, (many, n) in enumerate([(27, 40), (5, 3), (27, 1)]):
+        g = _generator(seed)
+        W = 2 * torch.randn(many, many, generator=g)
+        x = torch.randint(0, many, (n,), generator=g)
+        yield W, x, torch.randint(0, many, (n,), generator=g)
+    W = torch.zeros(4, 4)
+    W[0, 0], W[1, 0] = 800.0, -800.0  # exp overflows without the largest taken away
+    yield W, torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def _draw(p, u):
+    return torch.searchsorted(p.cumsum(0), u, right=True)
+
+
+def _draw_left(p, u):
+    return torch.searchsorted(p.cumsum(0), u)
+
+
+def _draw_one_more(p, u):
+    return _draw(p, u) + 1
+
+
+def _draw_inputs():
+    # quarters and eighths, whose running sums have no rounding
+    p = torch.tensor([0.25, 0.0, 0.5, 0.125, 0.125, 0.0], dtype=torch.float64)
+    yield p, torch.tensor([0.1, 0.3, 0.74, 0.76, 0.99, 0.0], dtype=torch.float64)
+    yield p, torch.tensor([0.25, 0.75, 0.875], dtype=torch.float64)
+    yield torch.tensor([0.0, 0.0, 1.0]).double(), torch.tensor([0.0, 0.5]).double()
+    yield p, torch.rand(200, generator=_generator(1), dtype=torch.float64)
+
+
+# ---------------------------------------------------------------- trigrams
+
+
+def _trigrams(names):
+    X, Y = data.windows(names, 2)
+    table = torch.zeros(27, 27, 27, dtype=torch.int64)
+    return table.index_put_((X[:, 0], X[:, 1], Y), torch.ones_like(Y), accumulate=True)
+
+
+def _trigrams_without_start(names):
+    """The slip: only three letters inside a name, or its end, and never the marks in front."""
+    table = torch.zeros(27, 27, 27, dtype=torch.int64)
+    for name in names:
+        a = data.encode(name + ".")
+        for i, j, k in zip(a, a[1:], a[2:], strict=False):
+            table[i, j, k] += 1
+    return table
+
+
+def _trigrams_one_mark(names):
+    """The slip: one mark in front, where two are needed."""
+    table = torch.zeros(27, 27, 27, dtype=torch.int64)
+    for name in names:
+        a = data.encode("." + name + ".")
+        for i, j, k in zip(a, a[1:], a[2:], strict=False):
+            table[i, j, k] += 1
+    return table
+
+
+def _trigrams_overwritten(names):
+    """The slip: assigned, not added."""
+    return _trigrams(names).clamp(max=1)
+
+
+NAMES = [(["emma"],), (["anna", "ann", "nan"],), (["bo", "b", "bob", "bobo"],)]
+
+
+# ---------------------------------------------------------------- choosing k
+
+STRENGTHS = [0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
+
+
+def _tune(train, dev, n, strengths):
+    width = max(n - 1, 1)
+    model = NGram(n).fit(*data.windows(train, width))
+    held = data.windows(dev, width)
+    losses = []
+    for k in strengths:
+        model.k = k
+        losses.append(model.nll(*held))
+    return strengths[losses.index(min(losses))]
+
+
+def _tune_on_train(train, dev, n, strengths):
+    return _tune(train, train, n, strengths)
+
+
+def _tune_inputs():
+    parts = data.split(data.names("bundled"))
+    yield parts[0][:1000], parts[1][:300], 2, STRENGTHS
+    yield parts[0][:3000], parts[1][:300], 3, STRENGTHS
+    yield parts[0][:300], parts[1][:100], 4, STRENGTHS
+
+
+# ---------------------------------------------------------------- back-off
+
+
+def _backoff(N, k):
+    N = N.double()
+    alone = (N.sum(0) + k) / (N.sum() + 27 * k)
+    return (N + 27 * k * alone) / (N.sum(1, keepdim=True) + 27 * k)
+
+
+def _backoff_uniform(N, k):
+    return (N.double() + k) / (N.double() + k).sum(1, keepdim=True)
+
+
+def _backoff_short(N, k):
+    """The slip: k imagined letters in all, and not k for each letter."""
+    N = N.double()
+    alone = (N.sum(0) + k) / (N.sum() + 27 * k)
+    return (N + k * alone) / (N.sum(1, keepdim=True) + k)
+
+
+def _backoff_rough(N, k):
+    """The slip: the letters alone are not smoothed."""
+    N = N.double()
+    alone = N.sum(0) / N.sum()
+    return (N + 27 * k * alone) / (N.sum(1, keepdim=True) + 27 * k)
+
+
+def _backoff_inputs():
+    for names, k in [(["emma", "anna", "bob"], 1.0), (["ab", "ba", "abba"], 0.1)]:
+        X, Y = data.windows(names, 1)
+        N = torch.zeros(27, 27, dtype=torch.int64)
+        yield N.index_put_((X[:, 0], Y), torch.ones_like(Y), accumulate=True), k
+
+
+EXERCISES = [
+    Exercise(
+        "smoothed-row",
+        "A row with something added",
+        minutes=3,
+        kind="number",
+        answer=1 / 12,
+        mistakes=[
+            (0.0, "That is the probability before anything was added."),
+            (1 / 9, "The row's sum grows too: by k for each of its letters."),
+            (1 / 3, "That is the uniform distribution: it is what a very large k leads to."),
+            (1 / 10, "One was added to the sum; it grows by one for each letter, and there are "
+                     "three more in it."),
+        ],
+        because="(0 + 1) / (9 + 3): each of the three letters was seen once more than it was.",
+    ),
+    Exercise(
+        "nats-to-bits",
+        "What a loss is worth",
+        minutes=3,
+        kind="number",
+        answer=3,
+        tolerance=0.005,
+        mistakes=[
+            (2.0794415, "That is still in nats. One bit is ln 2 of them."),
+            (2.0794415 * math.log(2), "Multiplied by ln 2 where you should divide: a bit is "
+                                      "smaller than a nat."),
+            (8.0, "That is the number of equally likely letters, e to the loss. How many bits "
+                  "tell one of 8 from the others?"),
+        ],
+        because="A loss of ln 8 is as bad as guessing among 8 letters, and that takes 3 bits.",
+    ),
+    Exercise(
+        "where-keepdim-shows",
+        "Who sees the wrong axis?",
+        minutes=8,
+        kind="choice",
+        choices=[
+            "The mean loss on unseen names",
+            "The loss of one single name, with its end",
+            "The mean loss of a random minibatch of pairs",
+            "The loss on the training names after adding one to every count",
+        ],
+        answer="The mean loss of a random minibatch of pairs",
+        why={
+            "The mean loss on unseen names": "Unseen names, too, leave each letter as often as "
+            "they enter it: the sums cancel on any whole names.",
+            "The loss of one single name, with its end": "It goes from the mark to the mark, so "
+            "it enters each letter as often as it leaves it.",
+            "The loss on the training names after adding one to every count": "Adding the same "
+            "number everywhere keeps row sums and column sums equal.",
+        },
+        because="Pairs torn out of their names need not enter a letter as often as they leave it.",
+    ),
+    Exercise(
+        "index-not-one-hot",
+        "The loss without a one-hot vector",
+        minutes=8,
+        kind="function",
+        answer=_nll,
+        inputs=lambda: list(_nll_inputs()),
+        mistakes=[
+            (_nll_sum, "That is the sum over the examples; the mean is asked."),
+            (_nll_no_softmax, "W holds scores. They become log-probabilities when the logarithm "
+                              "of the sum of their exponentials is taken away."),
+            (_nll_positive, "That is the log-likelihood: the loss is minus that."),
+        ],
+        because="One line, no 27 columns of zeros, and safe where exp alone would overflow.",
+    ),
+    Exercise(
+        "inverse-draw",
+        "Many draws at once",
+        minutes=10,
+        kind="function",
+        answer=_draw,
+        inputs=lambda: list(_draw_inputs()),
+        mistakes=[
+            (_draw_left, "Almost: where a number falls exactly on a running sum, the letter "
+                         "before it is already used up. Look at right=True."),
+            (_draw_one_more, "One too far: the first letter has index 0."),
+        ],
+        because="No letter of probability zero is ever drawn, not even at the edges.",
+    ),
+    Exercise(
+        "trigram-table",
+        "Counting three in a row",
+        minutes=15,
+        kind="function",
+        answer=_trigrams,
+        inputs=NAMES,
+        mistakes=[
+            (_trigrams_without_start, "The starts of the names are missing: a name begins after "
+                                      "two marks."),
+            (_trigrams_one_mark, "With one mark in front the first letter of a name is never "
+                                 "predicted: two are needed."),
+            (_trigrams_overwritten, "Every count is 0 or 1: something is assigned where it should "
+                                    "be added (accumulate=True)."),
+        ],
+        because="Its entries sum to the letters of the names plus one end for each.",
+    ),
+    Exercise(
+        "tune-k",
+        "How much to add",
+        minutes=20,
+        kind="function",
+        answer=_tune,
+        inputs=lambda: list(_tune_inputs()),
+        mistakes=[
+            (_tune_on_train, "That is the best one on the names that were counted, and there the "
+                             "smallest always wins. Choose on dev."),
+        ],
+        because="Counted on one part, chosen on the other.",
+    ),
+    Exercise(
+        "bigram-backoff",
+        "Back-off by hand",
+        minutes=30,
+        kind="function",
+        answer=_backoff,
+        inputs=lambda: list(_backoff_inputs()),
+        mistakes=[
+            (_backoff_uniform, "That spreads what is added evenly; here it goes where the letters "
+                               "alone would have it."),
+            (_backoff_short, "What is added to a row is k for each of the 27 letters, 27 k in "
+                             "all."),
+            (_backoff_rough, "The distribution of the letters alone needs smoothing too: a letter "
+                             "that never occurs still has none."),
+        ],
+        because="The same as NGram(2, k, backoff=True), in two lines.",
+    ),
+]
