@@ -156,8 +156,8 @@ def symmetry(moments: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> 
 
 def first_guess(guesses: Mapping[str, Sequence[float]], letters: str) -> Figure:
     """Probabilities of an untrained model for the next letter, a row of bars for each start."""
-    fig, axes = new(1, len(guesses), size=(6.4, 0.6 + 1.15 * len(guesses)), sharex=True,
-                    squeeze=False)  # fmt: skip
+    size = (6.4, 0.6 + 1.15 * len(guesses))
+    fig, axes = new(1, len(guesses), size=size, sharex=True, sharey=True, squeeze=False)
     for i, (ax, (name, p)) in enumerate(zip(axes[:, 0], guesses.items(), strict=True)):
         ax.bar(range(len(letters)), [float(v) for v in p], color=COLORS[i % len(COLORS)])
         ax.axhline(1 / len(letters), color=INK, linewidth=0.8, linestyle=":")

@@ -1,0 +1,57 @@
+"""Figures of the chapter on activations: what is drawn is what the function is."""
+
+import numpy as np
+import pytest
+import torch
+
+from zh import activations, plots
+
+
+def line(ax, label):
+    return next(drawn for drawn in ax.lines if drawn.get_label() == label)
+
+
+def test_a_function_its_derivative_and_the_density_of_its_input():
+    fig = plots.activation_curves(activations.gelu, std=2.0, mean=0.5)
+    top, bottom = fig.axes
+    x, y = line(top, "gelu").get_data()
+    np.testing.assert_allclose(y, torch.nn.functional.gelu(torch.tensor(x)))
+    np.testing.assert_allclose(line(top, "derivative").get_ydata(), np.gradient(y, x), atol=0.02)
+    x, density = bottom.lines[0].get_data()
+    assert x[density.argmax()] == pytest.approx(0.5, abs=0.03)
+    assert density.max() == pytest.approx(1 / (2 * np.sqrt(2 * np.pi)), rel=1e-3)
+    assert f"{activations.gelu.saturated(2.0, 0.5):.0%}" in bottom.get_title()
+
+
+def test_the_saturated_ranges_are_grey_and_a_kink_is_a_gap():
+    fig = plots.activation_curves(activations.relu, reach=4.0)
+    top = fig.axes[0]
+    (shade,) = top.patches
+    assert (shade.get_x(), shade.get_width()) == (-4.0, 4.0)
+    slope = line(top, "derivative").get_ydata()
+    assert np.isnan(slope).sum() == 1 and set(slope[~np.isnan(slope)]) == {0.0, 1.0}
+    assert "50%" in fig.axes[1].get_title()
+
+
+def test_the_gallery_names_every_function():
+    functions = list(activations.ALL.values())[:10]
+    fig = plots.activation_gallery(functions)
+    shown = [ax.get_title(loc="left") or ax.get_title() for ax in fig.axes if ax.get_visible()]
+    assert shown == [f.name for f in functions]
+    assert sum(not ax.get_visible() for ax in fig.axes) == 2
+
+
+def test_hinges_lie_on_their_lines_and_the_dead_are_counted():
+    x = torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+    weight = torch.tensor([[1.0, 1.0, 0.0], [0.5, 0.5, 2.0]])
+    bias = torch.tensor([-0.2, -9.0, -0.5])  # the second is never reached, and far away
+    near = torch.tensor([-0.2, -1.6, -0.5])  # the second misses all, and shows
+    fig = plots.hinges(x, torch.tensor([0, 1, 1]), weight, near, "step 3")
+    ax = fig.axes[0]
+    assert (ax.get_title(loc="left") or ax.get_title()) == "step 3: 1 of 3 units dead"
+    assert [drawn.get_linestyle() for drawn in ax.lines] == ["-", "--", "-"]
+    for unit, drawn in enumerate(ax.lines):
+        ends = torch.tensor(np.array(drawn.get_data())).float()  # (2, 2)
+        at = weight[:, unit] @ ends + near[unit]
+        torch.testing.assert_close(at, torch.zeros(2), atol=1e-5, rtol=0)
+    assert len(plots.hinges(x, torch.tensor([0, 1, 1]), weight, bias).axes[0].lines) == 2

@@ -1,0 +1,64 @@
+"""Figures of the chapter on initialisation: what is drawn is what was measured or predicted."""
+
+import math
+
+import numpy as np
+import pytest
+
+from zh import activations, init, plots
+
+
+def test_sizes_by_layer_with_what_was_predicted():
+    measured = {"a": ([1.0, 0.5, 0.2], [2.0, 1.5, 1.0]), "b": ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0])}
+    fig = plots.depth_profile(measured, {"a": ([1.0, 0.6, 0.3], [1.9, 1.4, 1.0])})
+    forward, backward = fig.axes
+    assert forward.get_yscale() == backward.get_yscale() == "log"
+    assert list(forward.lines[0].get_ydata()) == [1.0, 0.5, 0.2]
+    assert list(forward.lines[1].get_ydata()) == [1.0, 0.6, 0.3]
+    assert list(backward.lines[0].get_ydata()) == [2.0, 1.5, 1.0]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["a", "b"]
+
+
+def test_the_cobweb_ends_at_the_fixed_point():
+    fig = plots.cobweb(activations.tanh, 5 / 3)
+    curve, diagonal, path = fig.axes[0].lines
+    q, to = curve.get_data()
+    assert to[30] == pytest.approx(init.length_map(q[30], "tanh", 5 / 3))
+    assert (diagonal.get_xdata() == diagonal.get_ydata()).all()
+    assert path.get_ydata()[-1] == pytest.approx(init.fixed_point("tanh", 5 / 3), rel=1e-3)
+    assert "1.67" in fig.axes[0].get_title(loc="left") + fig.axes[0].get_title()
+
+
+def test_the_edge_of_chaos_parts_the_phases():
+    fig = plots.phases(activations.tanh, {"lecture": (5 / 3, 0.0)})
+    edge, point = fig.axes[0].lines
+    weight, bias = (values[30] for values in edge.get_data())
+    assert init.mean_field("tanh", weight, bias).chi == pytest.approx(1, abs=1e-6)
+    assert point.get_xdata()[0] == 5 / 3
+    assert "lecture" in [text.get_text() for text in fig.axes[0].texts]
+
+
+def test_width_drift_has_theorys_mark():
+    fig = plots.width_drift({1: [-10.0, -14.0], 16: [-0.5, -0.7]}, depth=50)
+    marks = [drawn.get_xdata()[0] for drawn in fig.axes[0].lines if drawn.get_marker() == "D"]
+    assert marks == pytest.approx([50 * init.log_drift(n) / math.log(10) for n in (1, 16)])
+    bars = [drawn.get_xdata()[0] for drawn in fig.axes[0].lines if len(drawn.get_xdata()) == 2
+            and drawn.get_marker() == "None"][:2]  # fmt: skip
+    assert bars == pytest.approx([-12.0, -0.6])
+    assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == ["1", "16"]
+
+
+def test_identical_units_lie_on_one_dot():
+    same = [0.5] * 4
+    fig = plots.symmetry({"step 0": (same, same), "later": ([1, 2, 3, 3], [0, 1, 2, 2])})
+    assert [len(ax.collections) for ax in fig.axes] == [1, 3]
+    assert [[text.get_text() for text in ax.texts] for ax in fig.axes] == [["4"], ["2"]]
+
+
+def test_the_first_guess_has_a_bar_for_each_letter():
+    even = np.full(3, 1 / 3)
+    fig = plots.first_guess({"even": even, "sure": [0.9, 0.05, 0.05]}, ".ab")
+    heights = [[bar.get_height() for bar in ax.patches] for ax in fig.axes]
+    assert heights[0] == pytest.approx(list(even)) and heights[1] == [0.9, 0.05, 0.05]
+    assert fig.axes[0].get_ylim() == fig.axes[1].get_ylim(), "one scale"
+    assert [text.get_text() for text in fig.axes[-1].get_xticklabels()] == [".", "a", "b"]
