@@ -56,7 +56,8 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
     draw(generator) -> (x, y): one minibatch; it depends on nothing but the generator.
     lr: a number, or a schedule step -> number. None: 0.1, or what the optimizer was made with.
     optimizer: None for p -= lr * p.grad; else one of torch.optim, its lr set to `lr`.
-    loss(model, x, y) -> scalar. None: `model.loss(x, y)`, or the cross-entropy of `model(x)`.
+    loss(model, x, y) -> scalar. None: `model.loss(x, y)`, or the cross-entropy of `model(x)`;
+        a model with `gradients(x, y)` -> loss, gradients is asked for those, without autograd.
     callbacks: each is called as callback(step, model, history) after every step, with the
         gradients of that step still in place.
     progress: False for no bar. In a built page there is none.
@@ -65,8 +66,10 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
     Raises TrainingError at a loss, gradient or parameter that is not finite.
     """
     _check(model, draw, steps, generator, loss, callbacks, every)
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    everything = list(model.parameters())
+    parameters = [p for p in everything if p.requires_grad]
     rate, move = _rate(lr, optimizer), _mover(parameters, optimizer)
+    by_hand = loss is None and _has(model, "gradients")
     loss = loss or _loss(model)
     history, start = History([], []), 0
     if checkpoint is not None:
@@ -74,10 +77,15 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
     model.train()
     for step in _bar(start, steps, history, progress):
         x, y = _pair(draw(generator))
-        value = _scalar(loss(model, x, y))
-        for p in parameters:
-            p.grad = None
-        value.backward()
+        if by_hand:
+            value, gradients = model.gradients(x, y)
+            for p, gradient in zip(everything, gradients, strict=True):
+                p.grad = gradient
+        else:
+            value = _scalar(loss(model, x, y))
+            for p in parameters:
+                p.grad = None
+            value.backward()
         history.losses.append(value.item())
         history.lrs.append(rate(step))
         _stop_unless_finite(step, model, parameters, history)
@@ -111,18 +119,32 @@ def _scalar(value):
 
 def _loss(model):
     """The loss of a model that has one, else the cross-entropy of its scores."""
-    if callable(getattr(model, "loss", None)):
+    if _has(model, "loss"):
         return lambda model, x, y: model.loss(x, y)
     return lambda model, x, y: F.cross_entropy(model(x), y)
+
+
+def _has(model, shortcut):
+    """Whether the model has its own `loss` or `gradients`, and means it.
+
+    A class that inherits them and changes what they stand for, `forward` (or `loss`, for
+    `gradients`), does not: its shortcut is the arithmetic of another model.
+    """
+    if not callable(getattr(model, shortcut, None)):
+        return False
+    order = type(model).__mro__
+    place = {name: next((i for i, kind in enumerate(order) if name in vars(kind)), len(order))
+             for name in ("forward", "__call__", "loss", "gradients")}
+    over = ("forward", "__call__") + (("loss",) if shortcut == "gradients" else ())
+    return all(place[shortcut] <= place[name] for name in over)
 
 
 def _mover(parameters, optimizer):
     """A function of the learning rate that moves the parameters once."""
     def descend(lr):
-        with torch.no_grad():
-            for p in parameters:
-                if p.grad is not None:
-                    p.add_(p.grad, alpha=-lr)     # p -= lr * p.grad, in one pass
+        moved = [p for p in parameters if p.grad is not None]
+        with torch.no_grad():                     # p -= lr * p.grad for all of them at once
+            torch._foreach_add_(moved, [p.grad for p in moved], alpha=-lr)
 
     def step(lr):
         if lr is not None:
@@ -320,9 +342,9 @@ def _stop_unless_finite(step, model, parameters, history):
     if not math.isfinite(lr) or lr < 0:
         raise TrainingError(f"step {step}: the schedule gives the learning rate {lr}; it must be "
                             "a finite number, 0 or more.", step)
-    # One number that is finite only if all gradients are (the sum of finite ones may overflow).
-    total = sum(p.grad.sum() for p in parameters if p.grad is not None)
-    if not math.isfinite(total):
+    # Finite only if all gradients are; the norm of very large finite ones may overflow.
+    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
+    if not math.isfinite(sum([norm.item() for norm in norms])):
         bad = [name for name, p in model.named_parameters()
                if p.grad is not None and not p.grad.isfinite().all()]
         if bad:

@@ -1,0 +1,104 @@
+"""A training step of the MLP: `zh.mlp` in the loop of `zh.training`, beside the lecture's own code.
+
+    python benchmarks/mlp_step.py [steps]
+
+Both start from the same weights, see the same minibatches of 32 and move with the same learning
+rate: 11,897 parameters, 3 letters of context, the names that the book carries, one thread. They
+take turns of 250 steps, so that both meet the same load on the machine. The loop of `zh.training`
+is the real one: schedule, history, and the check of loss and gradients at every step.
+
+Prints the microseconds of a step (of the processor: what else runs does not count), their ratio (also of the slowest and fastest pair of turns),
+and how far apart the losses are: 0 at the first step, or nearly, and growing from then on as
+rounding does.
+"""
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+from zh import data, training
+from zh.mlp import MLP
+
+TURN = 250
+
+
+class Lecture:
+    """The cell of the lecture (makemore, part 2) as it stands there, on weights of its own."""
+
+    def __init__(self, weights, X, Y, generator):
+        self.parameters = [w.detach().clone().requires_grad_() for w in weights]
+        self.X, self.Y, self.generator, self.losses = X, Y, generator, []
+
+    def train(self, steps):
+        Xtr, Ytr, parameters = self.X, self.Y, self.parameters
+        C, W1, b1, W2, b2 = parameters
+        for _ in range(steps):
+            # minibatch construct
+            ix = torch.randint(0, Xtr.shape[0], (32,), generator=self.generator)
+            # forward pass
+            emb = C[Xtr[ix]]
+            h = torch.tanh(emb.view(-1, 30) @ W1 + b1)
+            logits = h @ W2 + b2
+            loss = F.cross_entropy(logits, Ytr[ix])
+            # backward pass
+            for p in parameters:
+                p.grad = None
+            loss.backward()
+            # update
+            for p in parameters:
+                p.data += -0.1 * p.grad
+            self.losses.append(loss.item())
+
+
+class Ours:
+    """The same network as a book's chapter trains it."""
+
+    def __init__(self, X, Y, generator):
+        self.model = MLP(block=3, dim=10, hidden=200, generator=torch.Generator().manual_seed(1))
+        self.X, self.Y, self.generator, self.losses = X, Y, generator, []
+
+    def train(self, steps):
+        history = training.train(
+            self.model, lambda g: data.batch(self.X, self.Y, 32, g), steps, lr=0.1,
+            generator=self.generator, progress=False)
+        self.losses += history.losses
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    train, dev, _ = data.split(data.names())
+    X, Y = data.windows(train, 3)
+    ours = Ours(X, Y, torch.Generator().manual_seed(2))
+    lecture = Lecture(ours.model.parameters(), X, Y, torch.Generator().manual_seed(2))
+    took = {lecture: [], ours: []}
+    for turn in range(steps // TURN):
+        for runner in (lecture, ours) if turn % 2 else (ours, lecture):
+            start = time.process_time()
+            runner.train(TURN)
+            took[runner].append((time.process_time() - start) / TURN * 1e6)
+    ratios = sorted(a / b for a, b in zip(took[lecture], took[ours], strict=True))
+    apart = [abs(a - b) for a, b in zip(lecture.losses, ours.losses, strict=True)]
+    weights = [(a - b).abs().max().item() for a, b in
+               zip(lecture.parameters, ours.model.parameters(), strict=True)]
+    print(f"{sum(p.numel() for p in lecture.parameters):,} parameters, "
+          f"{len(apart):,} steps of 32, one thread, torch {torch.__version__}")
+    for name, runner in [("the lecture's code", lecture), ("zh.mlp in zh.training", ours)]:
+        times = sorted(took[runner])
+        print(f"{name:22} {statistics.median(times):7.1f} microseconds a step "
+              f"(fastest turn {times[0]:.1f}, slowest {times[-1]:.1f})")
+    print(f"ratio {statistics.median(ratios):.2f}, turn beside turn "
+          f"{ratios[0]:.2f} to {ratios[-1]:.2f}")
+    print(f"losses differ by {apart[0]:.1e} at the first step, at most {max(apart[:100]):.1e} in "
+          f"the first 100, {max(apart[:1000]):.1e} in the first 1,000, {max(apart):.1e} in all")
+    print(f"mean of the last 1,000 losses: {statistics.fmean(lecture.losses[-1000:]):.6f} and "
+          f"{statistics.fmean(ours.losses[-1000:]):.6f}; largest difference of a weight "
+          f"{max(weights):.1e}")
+
+
+if __name__ == "__main__":
+    main()
