@@ -37,6 +37,20 @@ from zh.plots.initialization import (
     width_drift,
 )
 from zh.plots.intro import sureness
+from zh.plots.mlp import (
+    by_seen,
+    cosines,
+    fitting,
+    letter_map,
+    mixing,
+    pairs_of_distances,
+    passage,
+    rungs,
+    schedules,
+    to_floor,
+    unseen,
+    valley,
+)
 from zh.plots.tensor_backprop import (
     bessel,
     dots,
@@ -45,4 +59,14 @@ from zh.plots.tensor_backprop import (
     seconds_table,
     training,
     who_pays,
+)
+from zh.plots.wavenet import (
+    flat_context,
+    forgotten,
+    ladder_table,
+    lectures_table,
+    rungs,
+    smoothed,
+    steps_table,
+    strangers,
 )
