@@ -45,7 +45,6 @@ from zh.plots.mlp import (
     mixing,
     pairs_of_distances,
     passage,
-    rungs,
     schedules,
     to_floor,
     unseen,

@@ -200,17 +200,3 @@ def mixing(weights, rows: dict) -> Figure:
     ax.grid(True, axis="y")
     ax.legend()
     return fig
-
-
-def rungs(rows: dict, xlabel: str) -> Figure:
-    """A ladder: one row a model, one dot a seed, a line at the mean: {name: [loss, ...]}."""
-    fig, ax = new(size=(6.2, 0.9 + 0.42 * len(rows)))
-    for row, values in enumerate(rows.values()):
-        mean = sum(values) / len(values)
-        ax.plot([mean, mean], [row - 0.3, row + 0.3], color=INK, lw=1.4)
-        ax.plot(values, [row] * len(values), "o", color=BLUE if len(values) == 1 else ORANGE,
-                alpha=0.7)  # fmt: skip
-    ax.set_yticks(range(len(rows)), rows)
-    ax.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
-    ax.grid(True, axis="x")
-    return fig
