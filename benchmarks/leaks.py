@@ -99,7 +99,11 @@ def main():
     options = parser.parse_args()
     start = time.perf_counter()
     torch.set_num_threads(1)
-    lines = data.names("makemore", distinct=False)
+    try:
+        lines = data.names("makemore", distinct=False)
+    except data.CorpusError as error:
+        print(f"not run: {error}")
+        return
     names = data.names("makemore")
     parts = by_line(lines)
     known = set(parts[0])

@@ -116,7 +116,7 @@ def orders(ns, rows: dict, marks: dict | None = None) -> Figure:
         family = name.split(", ")[0]
         color = colors.setdefault(family, (ORANGE, BLUE, GREEN)[len(colors) % 3])
         style = styles["train"] if name.endswith("training names") else {}
-        ax.plot(ns, losses, "o-", ms=4, color=color, label=name, **style)
+        ax.plot(ns, losses, marker="o", ms=4, color=color, label=name, **style)
         if marks and name in marks:
             n = marks[name]
             ax.plot([n], [losses[list(ns).index(n)]], "o", ms=10, color=color)
