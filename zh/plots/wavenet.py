@@ -1,0 +1,143 @@
+"""Figures of the chapter `wavenet`: each a function of data that returns a Figure."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from zh import page
+from zh.plots.base import BLUE, GREY, ORANGE, new
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def strangers(losses: dict, strange: dict) -> Figure:
+    """Counting with a longer and longer context: {letters: loss} and {letters: share not met}."""
+    fig, (left, right) = new(2, size=(6.2, 2.9))
+    left.plot(list(losses), list(losses.values()), "o-", color=BLUE)
+    best = min(losses, key=losses.get)
+    left.plot([best], [losses[best]], "o", color=ORANGE, ms=9)
+    left.set(xlabel="letters of context", ylabel="loss on unseen names")
+    right.bar(list(strange), [100 * share for share in strange.values()], color=GREY)
+    right.set(xlabel="letters of context", ylabel="contexts never met, %")
+    for ax in (left, right):
+        ax.set_xticks(list(losses))
+    return fig
+
+
+def flat_context(counting: dict, flat: dict, worth: list, context: int) -> Figure:
+    """Loss over the context for counting and for a flat network, and what each letter is worth.
+
+    worth[i]: the extra loss when the letter i + 1 places back is exchanged.
+    """
+    fig, (left, right) = new(2, size=(6.2, 3.0))
+    left.plot(list(counting), list(counting.values()), "o-", ms=4, color=GREY, label="counting")
+    left.plot(list(flat), list(flat.values()), "o-", ms=4, color=BLUE, label="flat network")
+    left.plot([context], [flat[context]], "o", color=ORANGE, ms=9)
+    left.set_xticks(list(counting))
+    left.set(xlabel="letters of context", ylabel="loss on unseen names")
+    left.legend(loc="upper right")
+    backs = range(1, len(worth) + 1)
+    right.bar(backs, worth, color=[ORANGE] * len(worth), width=0.7)
+    right.set_yscale("log")
+    right.set(xlabel="places back", ylabel="extra loss", ylim=(1e-3, 2))
+    right.set_xlim(0.3, len(flat) + 0.7)
+    right.set_xticks(list(flat))
+    return fig
+
+
+def smoothed(losses, width: int) -> Figure:
+    """The loss of every step, and the means of `width` steps at a time."""
+    fig, ax = new(size=(6.2, 3.0))
+    ax.plot(range(len(losses)), losses, color=GREY, alpha=0.6, linewidth=0.7, label="each step")
+    means = [sum(losses[i : i + width]) / width
+             for i in range(0, len(losses) - width + 1, width)]  # fmt: skip
+    ax.plot([(i + 0.5) * width for i in range(len(means))], means, color=ORANGE, linewidth=2.2,
+            label=f"means of {width}")  # fmt: skip
+    ax.set(xlabel="step", ylabel="loss of the minibatch")
+    ax.legend(loc="upper right")
+    return fig
+
+
+def rungs(rows: list[dict], part: str = "dev", skip: int = 2) -> Figure:
+    """The ladder: one row a model, one dot a run, a bar at the mean."""
+    rows = rows[skip:]
+    fig, ax = new(size=(6.2, 0.9 + 0.42 * len(rows)))
+    for y, row in enumerate(rows):
+        ax.plot(row[part], [y] * len(row[part]), "o", color=BLUE, alpha=0.6)
+        mean = statistics.fmean(row[part])
+        ax.plot([mean, mean], [y - 0.3, y + 0.3], color=ORANGE, linewidth=2.5)
+    ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set(xlabel="loss on unseen names")
+    return fig
+
+
+def forgotten(sizes, losses, level: float) -> Figure:
+    """The loss in training mode over the size of the batch, beside that in eval mode."""
+    fig, ax = new(size=(6.0, 3.0))
+    ax.loglog(sizes, losses, "o-", color=ORANGE, label="training mode, forgotten")
+    ax.axhline(level, color=BLUE, label="eval mode")
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ticks = [2, 2.5, 3, 4, 5, 6]
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set(xlabel="contexts in a batch", ylabel="loss on unseen names")
+    ax.legend(loc="upper right")
+    ax.set_ylim(2.1, max(losses) * 1.08)
+    return fig
+
+
+def table(head: list[str], rows: list[list], label: str):
+    """Rows of text as a table of the page; the first column names the row."""
+    body = "".join(
+        f'<tr><th scope="row">{page.escape(str(first))}</th>'
+        + "".join(f"<td>{page.escape(str(cell))}</td>" for cell in rest) + "</tr>"
+        for first, *rest in rows
+    )  # fmt: skip
+    columns = "".join(f'<th scope="col">{page.escape(text)}</th>' for text in head)
+    text = "\n".join("  ".join(map(str, row)) for row in [head, *rows])
+    return page.Html(
+        f'<div class="zh-table" tabindex="0" role="group" aria-label="{page.escape(label)}">'
+        f"<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>",
+        text,
+    )
+
+
+def mean_spread(values: list[float]) -> str:
+    """A mean and the standard deviation of its runs: "2.2543 ± 0.0021"; the number where one."""
+    mean = f"{statistics.fmean(values):.4f}"
+    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+
+
+def ladder_table(rows: list[dict]):
+    """The recorded ladder: parameters, context, losses with their spread over seeds."""
+    return table(
+        ["model", "context", "parameters", "dev", "test", "runs"],
+        [[row["name"], row["block"], f"{row['params']:,}", mean_spread(row["dev"]),
+          mean_spread(row["test"]), len(row["dev"])] for row in rows],
+        "The ladder: losses of every model")  # fmt: skip
+
+
+def steps_table(found: dict):
+    """The steps of the ladder: {how they were compared: [zh.ladder.Step]}, one column each."""
+    names = [f"{step.below} → {step.above}" for step in next(iter(found.values()))]
+
+    def cell(step) -> str:
+        word = "noise" if not step.sure else "better" if step.gain > 0 else "worse"
+        return f"{step.gain:+.4f} ± {step.error:.4f}, {word}".replace("-", "−")
+
+    return table(["step", *found], [[name, *(cell(steps[i]) for steps in found.values())]
+                                    for i, name in enumerate(names)], "The steps of the ladder")
+
+
+def lectures_table(rows: list[dict]):
+    """The lectures' losses and ours: beside each other with the tolerance that was promised."""
+    return table(["what", "lecture", "here", "apart", "promised"],
+                 [[row["what"], f"{row['lecture']:g}", f"{row['measured']:.4f}",
+                   f"{row['measured'] - row['lecture']:+.4f}".replace("-", "−"),
+                   f"± {row['tolerance']:g}"] for row in rows],
+                 "Losses of the lectures, repeated")  # fmt: skip
+
+
