@@ -64,11 +64,11 @@ def normal_nodes(std: float = 1.0, mean: float = 0.0,
     cuts += [(b + step - mean) / std for b in breaks for step in (*steps, 0.0)]
     cuts += [(b - mean) / std + step for b in breaks for step in steps]
     edges = torch.tensor(cuts, dtype=torch.float64).clamp(-REACH, REACH).unique()  # (P,) sorted
-    z, dz = pieces(edges)  # (N,)
+    z, dz = panels(edges)  # (N,)
     return mean + std * z, dz * torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
 
-def pieces(edges: Tensor) -> tuple[Tensor, Tensor]:
+def panels(edges: Tensor) -> tuple[Tensor, Tensor]:
     """Gauss-Legendre points and weights, (..., 16 * (P - 1)), between sorted edges (..., P)."""
     middle, half = (edges[..., 1:] + edges[..., :-1]) / 2, edges.diff(dim=-1) / 2  # (..., P - 1)
     x = middle[..., None] + half[..., None] * _POINTS  # (..., P - 1, 16)

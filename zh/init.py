@@ -5,7 +5,7 @@
     w = init.draw("lecun", 300, 200, generator=g, gain=init.gain("tanh"))
     init.fill(net.weight, "xavier", generator=g, layout="torch")      # in place
     forward, backward = init.propagate(x, weights, "tanh", generator=g)
-    init.mean_field("tanh", 5 / 3).out_std                            # what theory says of it
+    init.mean_field("tanh", 5 / 3).out_rms                            # what theory says of it
 
 Orientation.  `zh.layers.Linear` keeps its weight as (fan_in, fan_out) and computes x @ weight;
 `torch.nn.Linear` keeps (fan_out, fan_in).  Everything here is (fan_in, fan_out) unless told
@@ -97,23 +97,23 @@ WRONG: dict[str, Callable[[int, int], float]] = {
     "fan_out": lambda fan_in, fan_out: 1 / fan_out,             # the shape read the other way
 }
 
-Rule = str | Callable[[int, int], float]
+Rule = str | float | Callable[[int, int], float]
 
 
 def variance(rule: Rule, fan_in: int, fan_out: int) -> float:
     """The variance that a rule gives one weight.
 
-    rule: a name in RULES or WRONG, or a function of (fan_in, fan_out).
+    rule: a name in RULES or WRONG, a function of (fan_in, fan_out), or the variance itself.
     """
     if fan_in < 1 or fan_out < 1:
         raise ValueError(f"fans are 1 or more, not fan_in={fan_in}, fan_out={fan_out}")
-    if not callable(rule):
+    if isinstance(rule, str):
         known = {**RULES, **WRONG}
         if rule not in known:
             raise ValueError(f"there is no rule {rule!r}; there are {', '.join(known)}, orthogonal "
-                             "and constant (in draw), or a function of (fan_in, fan_out)")
+                             "and constant (in draw), a function of (fan_in, fan_out), a variance")
         rule = known[rule]
-    value = float(rule(fan_in, fan_out))
+    value = float(rule(fan_in, fan_out) if callable(rule) else rule)
     if not 0 <= value < math.inf:
         raise ValueError(f"the rule gives the variance {value} for fans {fan_in}, {fan_out}; "
                          "a variance is a finite number, 0 or more")
@@ -173,8 +173,7 @@ def scaled_residual(fan_in: int, fan_out: int, branches: int, *, generator: torc
     """
     if branches < 1:
         raise ValueError(f"branches is {branches}; a residual stream has 1 or more")
-    return draw(lambda i, o: std * std / branches, fan_in, fan_out,
-                generator=generator, layout=layout)
+    return draw(std**2 / branches, fan_in, fan_out, generator=generator, layout=layout)
 
 
 @torch.no_grad()
@@ -185,18 +184,11 @@ def fill(weight: Tensor, rule: Rule, *, generator: torch.Generator, gain: float 
     For the weight of a torch.nn.Linear or a convolution say layout="torch".
     """
     fan_in, fan_out = fans(weight, layout)
-    if weight.ndim == 2:
-        return weight.copy_(draw(rule, fan_in, fan_out, generator=generator, gain=gain, kind=kind,
-                                 layout=layout, dtype=weight.dtype))
-    if rule in ("orthogonal", "constant"):
-        flat = weight.flatten(1)
-        drawn = draw(rule, flat.shape[1], flat.shape[0], generator=generator, gain=gain,
-                     layout="torch", dtype=weight.dtype)
-        return weight.copy_(drawn.view_as(weight))
-    spread = variance(rule, fan_in, fan_out)  # of a convolution: its fans count the kernel
-    flat = weight.flatten(1)
-    drawn = draw(lambda i, o: spread, flat.shape[1], flat.shape[0], generator=generator, gain=gain,
-                 kind=kind, layout="torch", dtype=weight.dtype)
+    if rule not in ("orthogonal", "constant"):
+        rule = variance(rule, fan_in, fan_out)  # of a convolution: its fans count the kernel
+    rows, columns = weight.flatten(1).shape
+    drawn = draw(rule, *((rows, columns) if layout == "zh" else (columns, rows)),
+                 generator=generator, gain=gain, kind=kind, layout=layout, dtype=weight.dtype)
     return weight.copy_(drawn.view_as(weight))
 
 

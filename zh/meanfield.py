@@ -2,7 +2,7 @@
 
     from zh.meanfield import mean_field
     m = mean_field("tanh", 5 / 3)
-    m.out_std, m.gradient_factor       # 0.65 and 1.10: the size of activations far from the input,
+    m.out_rms, m.gradient_factor       # 0.65 and 1.10: the size of activations far from the input,
                                        # and by what a layer multiplies a gradient on its way back
 
 A unit of a wide layer adds up many independent terms, so that its pre-activation is normal, and
@@ -190,9 +190,9 @@ class MeanField:
         return math.sqrt(self.q)
 
     @cached_property
-    def out_std(self) -> float:
-        """Root mean square of the activations far from the input (of an odd function, their
-        standard deviation)."""
+    def out_rms(self) -> float:
+        """Root mean square of the activations far from the input: of an odd function, their
+        standard deviation."""
         return math.inf if self.q == math.inf else math.sqrt(
             self.activation.second_moment(self.pre_std))
 
@@ -278,7 +278,7 @@ class MeanField:
 
 def mean_field(activation: str | Activation, weight_std: float,
                bias_std: float = 0.0) -> MeanField:
-    """The theory's summary for one activation and gain: `.q`, `.out_std`, `.chi`, `.phase`, ..."""
+    """The theory's summary for one activation and gain: `.q`, `.out_rms`, `.chi`, `.phase`, ..."""
     if not 0 < weight_std < math.inf or not 0 <= bias_std < math.inf:
         raise ValueError(f"weight_std is {weight_std} and bias_std {bias_std}; they are standard "
                          "deviations, finite, the first above 0")

@@ -150,9 +150,10 @@ def test_a_draw_is_the_generators_alone():
     assert torch.equal(a, b) and torch.equal(before, torch.get_rng_state())
 
 
-def test_a_rule_may_be_a_function():
-    weight = draw(lambda fan_in, fan_out: 3 / fan_in, 400, 400, generator=gen())
+def test_a_rule_may_be_a_function_or_the_variance():
+    weight = draw(lambda fan_in, fan_out: 3 / fan_in, 400, 200, generator=gen())
     assert weight.var().item() * 400 == pytest.approx(3, rel=0.02)
+    assert torch.equal(weight, draw(3 / 400, 400, 200, generator=gen()))
 
 
 def test_gain_computed_and_from_the_table():
@@ -260,7 +261,7 @@ def test_a_fixed_point_is_one_and_the_layers_lead_there(name, weight_std, bias_s
 
 def test_tanhs_fixed_point_is_the_lectures_standard_deviation():
     m = init.mean_field("tanh", 5 / 3)
-    assert m.out_std == pytest.approx(0.651, abs=5e-4)
+    assert m.out_rms == pytest.approx(0.651, abs=5e-4)
     assert m.gradient_factor == pytest.approx(1.100, abs=5e-4)
     assert m.pre_std == pytest.approx(1.0856, abs=5e-4)
     share = get("tanh").saturated(m.pre_std, threshold=1 - 0.97**2)
