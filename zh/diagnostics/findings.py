@@ -62,7 +62,8 @@ class Limits:
     lecture's guide is 0.001; sound small networks under Adam begin near 0.1. At 0.2 a matrix is
     another one after five steps."""
     restless: float = 0.03
-    """The same, when the loss at the end is no better than at the start."""
+    """The same, when the loss at the end is above the first one, or was three times as high on the
+    way: then the steps lead nowhere, and this is large enough to be the reason."""
     slow: float = 3e-5
     """Update over data, largest of the run: after 10,000 steps of this size, all in one direction,
     a weight has moved by a third of itself. The lecture's "too slow" is 1e-5."""
@@ -228,6 +229,14 @@ class Reading:
         begin = statistics.median(start)
         return statistics.median(end) / begin if begin > 0 else None
 
+    def rise(self) -> tuple[float, float]:
+        """(loss at the end, highest loss) over the first loss; NaN without losses."""
+        n = max(len(self.losses) // 5, 1)
+        if len(self.losses) < 4 or self.losses[0] <= 0:
+            return math.nan, math.nan
+        end = statistics.median(self.losses[-n:])
+        return end / self.losses[0], max(self.losses) / self.losses[0]
+
     def from_start(self) -> bool:
         """Whether the first record is of the first step."""
         return self.first.step == 0
@@ -358,6 +367,12 @@ def _loss(r: Reading) -> Iterator[Finding]:
             ["softmax (or sigmoid) applied twice: in the model and in the loss" if double
              or out.kind == "sigmoid" else "an activation was left after the last layer"],
             ["hand the scores of the last layer to F.cross_entropy as they are"], r.first.step)
+    if kind and r.losses and min(r.losses) < 0:
+        yield Finding("negative_loss", "The loss is below 0, which it never should be.", [],
+                      f"{min(r.losses):.3g} at its lowest, for a loss of {kind}",
+                      ["its sign is wrong: the steps make the prediction worse",
+                       "something else is subtracted from it"],
+                      ["minimise the cross-entropy or the squared error itself"], r.first.step)
     if loss is None or not math.isfinite(loss) or not r.from_start():
         return
     if kind == "classification":
@@ -385,8 +400,16 @@ def _loss(r: Reading) -> Iterator[Finding]:
 
 def _stepping(r: Reading) -> Iterator[Finding]:
     """Does the loop do what a loop does?"""
+    finished = [x for x in r.records if any(p.update is not None for p in x.parameters.values())]
+    # a bias before a batchnorm has a gradient of rounding errors, and need not move
+    least = 1e-5 * _middle(p.grad.rms for p in r.last.parameters.values() if p.grad is not None)
+    still, moved = [], []
+    for name, p in r.first.parameters.items():
+        told = r.parameter(name, finished)
+        if p.trainable and told and all(t.grad is not None and t.grad.rms > least for t in told):
+            (still if all(t.update == 0 for t in told) else moved).append(name)
     late = [x for x in r.all if x.step > 0]
-    stale = [x.step for x in late if x.stale]
+    stale = [x for x in late if set(x.stale) - (set(still) if moved else set())]
     if stale:
         yield Finding("stale_gradient", "The backward pass adds to gradients of earlier steps.",
                       [], f"in {len(stale)} of {len(late)} recorded steps the gradients were not "
@@ -394,19 +417,14 @@ def _stepping(r: Reading) -> Iterator[Finding]:
                       ["optimizer.zero_grad() is missing",
                        "gradients are accumulated on purpose over several backward passes: then "
                        "call recorder.step() once for all of them"],
-                      ["optimizer.zero_grad() once a step, before loss.backward()"], stale[0])
-    finished = [x for x in r.records if any(p.update is not None for p in x.parameters.values())]
+                      ["optimizer.zero_grad() once a step, before loss.backward()"],
+                      stale[0].step)
     if len(finished) >= 2:
-        still, moved = [], []
-        for name, p in r.first.parameters.items():
-            told = r.parameter(name, finished)
-            if p.trainable and all(t.grad is not None and t.grad.rms > 0 for t in told):
-                (still if all(t.update == 0 for t in told) else moved).append(name)
         if still:
             everything = not moved
             yield Finding(
                 "not_updated", "No parameter moves." if everything else
-                "Parameters with a gradient do not move.", still,
+                "Parameters with a gradient do not move.", _layers(still),
                 f"{len(still)} of {len(still) + len(moved)} parameters have a gradient and are "
                 f"exactly the same after each of {len(finished)} recorded steps",
                 ["optimizer.step() is not called", "the learning rate is 0, or so small that it "
@@ -422,8 +440,8 @@ def _stepping(r: Reading) -> Iterator[Finding]:
             yield Finding("uphill", "The steps go up the gradient.", [],
                           f"the cosine between step and gradient is {_middle(slopes):.2f} in the "
                           "median; a step of descent has it below 0",
-                          ["the sign of the loss or of the update is wrong"],
-                          ["minimise minus what is to be maximised; p -= lr * p.grad"],
+                          ["the sign of the update is wrong"],
+                          ["p -= lr * p.grad; an optimizer without maximize=True"],
                           finished[0].step)
 
 
@@ -509,9 +527,9 @@ def _zeros_and_copies(r: Reading) -> Iterator[Finding]:
                       ["random weights in every layer but, if you like, the last"], r.first.step)
     copies = {}
     for name in r.hidden():
-        told = [x.out for x in r.layer(name) if x.out.varying >= 4]
+        told = [x.out for x in r.layer(name, [r.first, *r.late]) if x.out.varying >= 4]
         if told and told[-1].rows >= r.limits.examples:
-            share = _middle(o.distinct / o.varying for o in told)
+            share = max(o.distinct / o.varying for o in told)
             if share < r.limits.same_units:
                 copies[name] = told[-1]
     if copies:
@@ -584,50 +602,58 @@ def _depth(r: Reading) -> Iterator[Finding]:
     if len(names) < 3:
         return
     fade, blow = r.limits.fade, r.limits.blow
-    back = {n: _middle(x.grad.norm for x in r.layer(n, r.records) if x.grad is not None)
-            for n in names}
-    back = {n: v for n, v in back.items() if math.isfinite(v)}
-    ahead = {n: _middle(x.out.spread for x in r.layer(n, r.records)) for n in names}
     stream = [x.name for x in r.last.layers.values() if x.source and not x.leaf
               and x.name not in (r.last.output, "model")]
-    ahead_all = {**ahead, **{n: _middle(x.out.spread for x in r.layer(n, r.records))
-                             for n in stream}}
     norms = sum("norm" in k for k in r.recorder.kinds.values())
-    order = list(back)
-    if len(order) >= 3 and back[order[-1]] > 0:
-        ratio = back[order[0]] / back[order[-1]]
-        spread = ahead[names[-1]] / ahead[names[0]] if ahead[names[0]] > 0 else math.nan
-        if ratio < fade or spread < fade:
-            yield Finding(
-                "vanishing", "The signal fades along the depth.",
-                [order[0]] if ratio < fade else [names[-1]],
-                f"from {order[-1]} back to {order[0]} the gradient of the outputs falls by "
-                f"{_times(1 / ratio if ratio else math.inf)}; from {names[0]} to {names[-1]} the "
-                f"spread of the outputs changes by {_times(spread)}, over {len(names)} layers",
-                ["weights too small for their number of inputs: each layer passes on less than it "
-                 "gets", "an activation with a small slope (sigmoid: at most 1/4), layer on layer",
-                 "a layer on the way that is dead or saturated"],
-                ["weights of std gain / sqrt(fan_in) with the activation's gain",
-                 *([] if norms else ["normalisation layers"]), "residual connections",
-                 "fewer layers"], r.first.step)
-        grown = max(ahead_all.values()) / ahead[names[0]] if ahead[names[0]] > 0 else math.nan
-        if ratio > blow or grown > blow:
-            top = max(ahead_all, key=ahead_all.get)
-            causes = ["weights too large for their number of inputs: each layer passes on more "
-                      "than it gets"]
-            bare = "nothing normalises the signal on its way"
-            if not norms:
-                causes.insert(0 if stream else 1, bare + (
-                    ": each residual block adds to the stream what it got" if stream else ""))
-            yield Finding(
-                "exploding", "The signal grows along the depth.",
-                [top] if grown > blow else [order[0]],
-                f"from {names[0]} to {top} the spread of the outputs grows by {_times(grown)}; "
-                f"from {order[-1]} back to {order[0]} the gradient grows by {_times(ratio)}",
-                causes, ["weights of std gain / sqrt(fan_in) with the activation's gain",
-                         *([] if norms else ["normalisation layers"]),
-                         *(["residual branches that start small"] if stream else [])],
-                r.first.step)
+
+    def measure(records):
+        """(layers with a gradient, its ratio, the layer furthest from the first, its ratio)."""
+        back = {n: _middle(x.grad.norm for x in r.layer(n, records) if x.grad is not None)
+                for n in names}
+        order = [n for n in names if math.isfinite(back[n])]
+        ahead = {n: _middle(x.out.spread for x in r.layer(n, records)) for n in names + stream}
+        if len(order) < 3 or not back[order[-1]] > 0 or not ahead[names[0]] > 0:
+            return None
+        top = max(ahead, key=ahead.get)
+        return (order, back[order[0]] / back[order[-1]], ahead[names[-1]] / ahead[names[0]], top,
+                ahead[top] / ahead[names[0]])
+
+    told = measure(r.records)
+    if told is None:
+        return
+    order, ratio, spread, top, grown = told
+    if 0 < ratio < fade or 0 < spread < fade:          # at 0 the way is cut, not faint
+        yield Finding(
+            "vanishing", "The signal fades along the depth.",
+            [order[0]] if ratio < fade else [names[-1]],
+            f"from {order[-1]} back to {order[0]} the gradient of the outputs changes by "
+            f"{_times(ratio)}; from {names[0]} to {names[-1]} the spread of the outputs changes by "
+            f"{_times(spread)}, over {len(names)} layers",
+            ["weights too small for their number of inputs: each layer passes on less than it "
+             "gets", "an activation with a small slope (sigmoid: at most 1/4), layer on layer",
+             "a layer on the way that is dead or saturated"],
+            ["weights of std gain / sqrt(fan_in) with the activation's gain",
+             *([] if norms else ["normalisation layers"]), "residual connections",
+             "fewer layers"], r.first.step)
+    if ratio > blow or grown > blow:
+        start = measure(r.records[:1])
+        born = start is None or start[1] > blow or start[4] > blow
+        causes = ["weights too large for their number of inputs: each layer passes on more than "
+                  "it gets"]
+        if not norms:
+            causes.insert(0 if stream else 1, "nothing normalises the signal on its way" + (
+                ": each residual block adds to the stream what it got" if stream else ""))
+        if not born:
+            causes.insert(0, "the weights grew while it trained: the learning rate")
+        yield Finding(
+            "exploding", "The signal grows along the depth.", [top] if grown > blow else
+            [order[0]], f"from {names[0]} to {top} the spread of the outputs grows by "
+            f"{_times(grown)}; from {order[-1]} back to {order[0]} the gradient changes by "
+            f"{_times(ratio)}", causes,
+            ["weights of std gain / sqrt(fan_in) with the activation's gain",
+             *([] if norms else ["normalisation layers"]),
+             *(["residual branches that start small"] if stream else [])],
+            r.first.step if born else None)
 
 
 def _times(ratio: float) -> str:
@@ -642,12 +668,13 @@ def _speed(r: Reading) -> Iterator[Finding]:
         return
     fall, after = r.fall(), [speed for _, speed in told[1:]] or [told[0][1]]
     fast, top = _middle(after), max(speed for _, speed in told)
-    lost = fall is None or fall > 1.0
-    blown = r.recorder.nonfinite is not None and top > r.limits.restless
-    if fast > r.limits.fast or (lost and fall is not None and fast > r.limits.restless) or blown \
-            or (fall is not None and fall > 2 and top > r.limits.restless):
+    end, peak = r.rise()
+    broke = r.recorder.nonfinite is not None
+    if fast > r.limits.fast or (top > r.limits.restless and broke) or (
+            fast > r.limits.restless and (end > 1.1 or peak > 3)):
         step, speed = max(told, key=lambda pair: pair[1])
-        behind = "" if fall is None else f"; the loss at the end is {fall:.2g} times the first"
+        behind = "" if math.isnan(end) else (f"; the loss ends at {end:.2g} times the first one, "
+                                             f"with {peak:.2g} times at its highest")
         yield Finding(
             "too_fast", "The steps are too large for the weights.", [],
             f"a step changes a weight matrix by {_percent(fast)} of itself in the median after "
@@ -687,19 +714,39 @@ RULES: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
 # what explains what: a finding that has one of these beside it is its consequence
 EXPLAINED_BY = {
     "nonfinite": ("too_fast", "unscaled_input", "unscaled_target", "exploding"),
-    "too_fast": ("stale_gradient", "uphill", "unscaled_input", "unscaled_target", "exploding",
-                 "hot_scores"),
-    "too_slow": ("saturated", "dead", "vanishing", "zero_init", "squashed_scores", "exploding"),
+    "too_fast": ("stale_gradient", "uphill", "negative_loss", "unscaled_input", "unscaled_target",
+                 "exploding", "hot_scores"),
+    "too_slow": ("saturated", "dead", "vanishing", "zero_init", "squashed_scores", "exploding",
+                 "unscaled_target"),
     "hot_scores": ("unscaled_input", "exploding"),
-    "dead": ("unscaled_input", "zero_init", "constant_input", "exploding", "stale_gradient"),
-    "saturated": ("unscaled_input", "exploding", "stale_gradient", "uphill"),
-    "vanishing": ("dead", "saturated", "zero_init", "constant_input", "detached", "copies"),
-    "exploding": ("unscaled_input", "saturated"),
+    "dead": ("unscaled_input", "zero_init", "constant_input", "exploding", "stale_gradient",
+             "vanishing"),
+    "saturated": ("unscaled_input", "exploding", "stale_gradient", "negative_loss", "uphill",
+                  "copies"),
+    "vanishing": ("saturated", "zero_init", "constant_input", "detached", "copies",
+                  "unscaled_input"),
+    "exploding": ("unscaled_input", "stale_gradient", "uphill", "negative_loss", "saturated"),
     "copies": ("constant_input", "zero_init"),
-    "zero_init": (),
     "constant": ("constant_input", "zero_init", "dead", "saturated", "vanishing", "unused",
-                 "too_fast", "exploding", "unscaled_input"),
+                 "too_fast", "exploding", "unscaled_input", "copies", "squashed_scores"),
+    "not_updated": ("vanishing",),
 }
+
+
+def _explain(found: list[Finding]) -> None:
+    """Set `follows` where another finding explains one; a cause is not its own consequence.
+
+    What was not there at the first record (no `step`) came with training: "too_fast" explains it,
+    and it explains nothing. Two that explain each other: the one that the rules name first stays.
+    """
+    fast = any(f.code == "too_fast" for f in found)
+    for f in found:
+        later = f.step is None and f.code in ("dead", "saturated", "exploding")
+        for g in found:
+            if f.follows is None and g is not f and g.follows is None and (
+                    (g.code in EXPLAINED_BY.get(f.code, ()) and g.step is not None)
+                    or (later and fast and g.code == "too_fast")):
+                f.follows = g.code
 
 
 def diagnose(recorder: Recorder, limits: Limits = LIMITS) -> Diagnosis:
@@ -713,12 +760,7 @@ def diagnose(recorder: Recorder, limits: Limits = LIMITS) -> Diagnosis:
     reading = Reading(recorder, limits)
     rules = RULES if reading.records else (_nonfinite,)
     found = [finding for rule in rules for finding in rule(reading)]
-    codes = {finding.code for finding in found}
-    for finding in found:
-        causes = [c for c in EXPLAINED_BY.get(finding.code, ()) if c in codes]
-        first = next((c for c in causes if finding.code not in EXPLAINED_BY.get(c, ())
-                      or causes.index(c) >= 0), None)
-        finding.follows = first
+    _explain(found)
     found.sort(key=lambda finding: finding.follows is not None)      # stable
     return Diagnosis(found, _unseen(reading), _looked_at(recorder))
 

@@ -104,7 +104,8 @@ class Record:
     output: str | None = None      # the layer whose output is the model's
     loss: float | None = None
     training: bool = True          # the model's own mode
-    stale: bool = False            # the backward pass found gradients of an earlier step
+    stale: list[str] = field(default_factory=list)       # parameters whose gradient was not 0
+    #                                                      when the backward pass began
     unguarded: list[str] = field(default_factory=list)   # batchnorms, training, without gradient
 
 
@@ -382,8 +383,8 @@ class _Sample:
             return
         if not self.backward:
             self.backward = True
-            self.record.stale = any(p.grad is not None and bool(p.grad.count_nonzero())
-                                    for p in self.parameters.values())
+            self.record.stale = [n for n, p in self.parameters.items()
+                                 if p.grad is not None and bool(p.grad.count_nonzero())]
         values = entries(grad)
         if values is not None:
             if values.nonfinite:

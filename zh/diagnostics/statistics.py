@@ -124,50 +124,49 @@ def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values 
         x = x.reshape(-1, 1)
     x = x.movedim(axis, -1).reshape(-1, x.shape[axis])            # (rows, units)
     rows, units = x.shape
-    low, high = torch.aminmax(x, dim=0)                           # (units,) each
-    mean = x.mean(0)
-    std = torch.linalg.vector_norm(x - mean, dim=0) / math.sqrt(rows)
-    lowest, highest = low.min(), high.max()
-    same = high - low <= 1e-6 * torch.maximum(high.abs(), low.abs())
-    numbers = [lowest, highest, mean.mean(), torch.linalg.vector_norm(mean),
-               torch.linalg.vector_norm(std), std.where(~same, torch.inf).min(), std.max(),
-               x.count_nonzero().to(x.dtype)]
-    flat = None
+    flat = middle = None
     if kind in TWO_SIDED:
         middle, half = (0.5, 0.5) if "sigmoid" in kind else (0.0, 1.0)
         flat = half * SATURATED
-        numbers.append(((x - middle).abs() > flat).sum().to(x.dtype))
-    lowest, highest, mean_all, norm_mean, norm_std, least, most, filled, *beyond = (
-        torch.stack(numbers).tolist())
+    low, high = torch.aminmax(x, dim=0)                           # (units,) each
+    mean = x.mean(0)
+    std = torch.linalg.vector_norm(x - mean, dim=0) / math.sqrt(rows)
+    told = [low, high, mean, std, (x != 0).sum(0)]
+    if flat is not None:
+        told.append(((x - middle).abs() > flat).sum(0))
+    # one transfer from the device; what follows is one number a unit
+    low, high, mean, std, filled, *beyond = torch.stack(
+        [t.to(x.dtype) for t in told]).cpu().double().numpy()
+    lowest, highest = float(low.min()), float(high.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         return _broken(x)
-    spread = norm_std / math.sqrt(units)
-    rms = math.hypot(spread, norm_mean / math.sqrt(units))
+    spread = math.sqrt(float(np.square(std).mean()))
+    rms, mean_all = math.hypot(spread, math.sqrt(float(np.square(mean).mean()))), mean.mean()
     dead = None
     if kind in ONE_SIDED:
         dead = high <= 0
     elif flat is not None:
         dead = (low > middle + flat) | (high < middle - flat)
+    same = high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low))
+    varying = std[~same]
     return Values(
-        x.numel(), mean_all, math.sqrt(max(rms * rms - mean_all * mean_all, 0.0)), rms, lowest,
-        highest, 1 - filled / x.numel(), 0, _histogram(x, lowest, highest), rows, spread,
-        beyond[0] / x.numel() if beyond else None,
-        None if dead is None else dead.cpu().numpy(), same.cpu().numpy(),
-        _distinct(mean, std, ~same), least, most)
+        x.numel(), float(mean_all), math.sqrt(max(rms * rms - mean_all * mean_all, 0.0)), rms,
+        lowest, highest, 1 - float(filled.sum()) / x.numel(), 0, _histogram(x, lowest, highest),
+        rows, spread, float(beyond[0].sum()) / x.numel() if beyond else None, dead, same,
+        _distinct(mean[~same], varying), float(varying.min(initial=math.inf)), float(std.max()))
 
 
-def _distinct(mean: torch.Tensor, std: torch.Tensor, varying: torch.Tensor) -> int:
+def _distinct(mean: np.ndarray, std: np.ndarray) -> int:
     """How many units differ from one another: by their mean and std over the examples.
 
     Two units that compute the same agree to rounding; two that do not agree in both numbers to
     one part in 10^4 about once in 10^7 pairs.
     """
-    marks = torch.stack([mean, std], 1)[varying]                  # (varying, 2)
-    if len(marks) < 2:
-        return len(marks)
-    scale = marks.abs().amax(0).clamp_min(1e-30)
-    marks = (marks / scale * 1e4).round().cpu().numpy()
-    return len(np.unique(marks, axis=0))
+    if len(mean) < 2:
+        return len(mean)
+    with np.errstate(invalid="ignore"):                # a square may have overflowed
+        marks = [np.round(v / max(float(np.abs(v).max()), 1e-30) * 1e4) for v in (mean, std)]
+    return len(np.unique(marks[0] * 1e5 + marks[1]))
 
 
 def merge(parts: list[Values]) -> Values:
