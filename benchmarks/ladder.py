@@ -9,7 +9,7 @@ splits  five other splits; every model once on each, networks with the number of
         Here the count models have a spread too, and models can be compared split by split.
 short   as `seeds` with ten seeds and short runs: what the tests hold a fresh short run to.
 
-Every network sees 40,000 minibatches of 64, its learning rate goes down a cosine. The tops of the
+Every network sees 20,000 minibatches of 64, its learning rate goes down a cosine. The tops of the
 cosines were tuned once, on the development set of split 0 with a seed that is not in the tables
 (100); see `tuned` in the result. There is no early stopping and no weight decay. A run that is in
 the table already, made by the same code, is kept.

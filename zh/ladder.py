@@ -33,7 +33,7 @@ from zh.mlp import MLP
 from zh.ngrams import NGram
 from zh.wavenet import WaveNet
 
-BATCH, STEPS, SHORT = 64, 40_000, 600
+BATCH, STEPS, SHORT = 64, 20_000, 600
 KS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -54,7 +54,7 @@ RUNGS = (
     Rung("trigram", 2, n=3),
     Rung("4-gram", 3, n=4),
     Rung("MLP", 3, make=lambda g: MLP(generator=g), lr=0.5),
-    Rung("MLP + batchnorm", 3, make=lambda g: MLP(batchnorm=True, generator=g), lr=0.5),
+    Rung("MLP + batchnorm", 3, make=lambda g: MLP(batchnorm=True, generator=g), lr=0.3),
     Rung("WaveNet", 8, make=lambda g: WaveNet(generator=g), lr=0.3),
 )
 
