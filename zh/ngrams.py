@@ -51,47 +51,41 @@ class NGram(Layer):
         self.levels: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def fit(self, X: torch.Tensor, Y: torch.Tensor) -> NGram:
-        """Count: contexts X (N, n - 1 or more) and the letter after each, Y (N,).  Returns itself.
+        """Count: contexts X (N, n - 1 or more), the letter after each Y (N,).
 
-        A level has the contexts of one length: their codes, in order, and their counts.  The code
-        of a context is its first letter and the row that the rest of it has one level below, so
-        that no context is too long for an int64.
+        A level has the contexts of one length: their codes, in order, and
+        their counts. The code of a context is its first letter and the row
+        that the rest of it has one level below, so that no context is too
+        long for an int64. Returns the model itself.
         """
-        self._check(X)
-        if Y.shape != X.shape[:1] or Y.is_floating_point():
-            raise ValueError(f"Y holds one letter for each row of X: {len(X)} integers, not "
-                             f"{Y.dtype} of shape {tuple(Y.shape)}")
-        if len(Y) == 0 or Y.min() < 0 or Y.max() >= self.vocab:
-            raise ValueError(f"Y holds letters 0 to {self.vocab - 1}, at least one of them")
+        self._check(X, Y)
         self.levels = []
         below, row = 1, torch.zeros(len(X), dtype=torch.int64)
         for length in range(self.n):
-            code = X[:, -length] * below + row if length else row           # (N,)
-            codes, row = code.unique(return_inverse=True)                   # (C,), (N,)
+            code = X[:, -length] * below + row if length else row    # (N,)
+            codes, row = code.unique(return_inverse=True)      # (C,), (N,)
             below = len(codes)
-            counts = torch.bincount(row * self.vocab + Y, minlength=below * self.vocab)
-            self.levels.append((codes, counts.view(below, self.vocab)))     # (C, vocab)
+            cells = below * self.vocab
+            counts = torch.bincount(row * self.vocab + Y, minlength=cells)
+            self.levels.append((codes, counts.view(below, -1)))  # (C, vocab)
         return self
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         return self.probabilities(X).log()
 
     def probabilities(self, X: torch.Tensor) -> torch.Tensor:
-        """The distribution of the next letter after each context: (B, vocab) float64."""
-        if not self.levels:
-            raise RuntimeError("this model has counted nothing yet: call fit(X, Y) first")
-        self._check(X)
-        extra = self.k * self.vocab
-        uniform = torch.full((len(X), self.vocab), 1 / self.vocab, dtype=torch.float64)
-        p, counts = uniform, None
-        for counts, seen in self._rows(X):                                  # (B, vocab), (B, 1)
-            if self.backoff:
-                mixed = (counts + extra * p) / (counts.sum(1, keepdim=True) + extra)
-                p = mixed.where(seen, p)
-        if not self.backoff:
-            p = (counts + extra * uniform) / (counts.sum(1, keepdim=True) + extra)
-            p = p.where(seen, uniform if self.k else 0.0)
-        return p                                                            # (B, vocab)
+        """The distribution after each context: (B, vocab) float64."""
+        self._check(X, fitted=True)
+        extra = self.k * self.vocab                 # imagined letters, in all
+        p = torch.ones(len(X), self.vocab, dtype=torch.float64) / self.vocab
+        levels = list(self._rows(X))
+        for counts, seen in levels if self.backoff else levels[-1:]:
+            total = counts.sum(1, keepdim=True)     # (B, 1)
+            mixed = (counts + extra * p) / (total + extra)
+            p = mixed.where(seen, p)                # (B, vocab)
+        if not (self.backoff or self.k):
+            p = p.where(seen, 0.0)                  # nothing to fall back on
+        return p
 
     def nll(self, X: torch.Tensor, Y: torch.Tensor) -> float:
         """Mean negative log-likelihood of Y after X, in nats, summed in float64; may be inf."""
@@ -107,17 +101,19 @@ class NGram(Layer):
         return len(self.levels[-1][0]) if self.levels else 0
 
     def _rows(self, X):
-        """For each length of context: the counts of each row of X, and whether it occurred."""
-        below, row = 1, torch.zeros(len(X), dtype=torch.int64)              # (B,)
-        seen = torch.ones(len(X), 1, dtype=torch.bool)                      # (B, 1)
+        """By length of context: counts (B, vocab), and if it occurred (B, 1)."""
+        below, row = 1, torch.zeros(len(X), dtype=torch.int64)       # (B,)
+        seen = torch.ones(len(X), 1, dtype=torch.bool)
         for length, (codes, counts) in enumerate(self.levels):
-            code = X[:, -length] * below + row if length else row           # (B,)
+            code = X[:, -length] * below + row if length else row
             row = torch.searchsorted(codes, code).clamp(max=len(codes) - 1)
             seen = seen & (codes[row] == code)[:, None]
             below = len(codes)
             yield counts[row].double(), seen
 
-    def _check(self, X):
+    def _check(self, X, Y=None, fitted=False):
+        if fitted and not self.levels:
+            raise RuntimeError("this model has counted nothing yet: call fit(X, Y) first")
         if X.is_floating_point() or X.dtype == torch.bool or X.ndim != 2:
             raise TypeError(f"X is a table of letters, integers (rows, letters of context); not "
                             f"{X.dtype} of shape {tuple(X.shape)}")
@@ -128,6 +124,13 @@ class NGram(Layer):
         if used.numel() and (used.min() < 0 or used.max() >= self.vocab):
             raise ValueError(f"X holds letters 0 to {self.vocab - 1}, here {int(used.min())} "
                              f"to {int(used.max())}")
+        if Y is None:
+            return
+        if Y.shape != X.shape[:1] or Y.is_floating_point() or Y.dtype == torch.bool:
+            raise ValueError(f"Y holds one letter for each row of X: {len(X)} integers, not "
+                             f"{Y.dtype} of shape {tuple(Y.shape)}")
+        if len(Y) == 0 or Y.min() < 0 or Y.max() >= self.vocab:
+            raise ValueError(f"Y holds letters 0 to {self.vocab - 1}, at least one of them")
 
     def __repr__(self) -> str:
         return f"NGram({self.n}, k={self.k:g}{', backoff=True' if self.backoff else ''})"

@@ -68,4 +68,5 @@ from zh.plots.wavenet import (
     smoothed,
     steps_table,
     strangers,
+    table,
 )

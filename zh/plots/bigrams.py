@@ -80,7 +80,8 @@ def sweep(strengths, rows: dict, best: dict) -> Figure:
         if name in best:
             k = best[name]
             ax.plot([k], [losses[list(strengths).index(k)]], "o", ms=10, color=color)
-    ax.set(xlabel="added to each count, k", ylabel="mean loss")
+    low = min(min(losses) for losses in rows.values())
+    ax.set(xlabel="added to each count, k", ylabel="mean loss", ylim=(low - 0.004, low + 0.085))
     ax.legend()
     return fig
 
