@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import date
-from importlib.metadata import version
 
 import torch
 
@@ -41,11 +39,7 @@ def main(seeds: int = 6, steps: int = 20_000) -> None:
             rows[name]["train"].append(training.evaluate(model, X, Y))
         print(seed, {name: round(row["dev"][-1], 4) for name, row in rows.items()}, flush=True)
     recorded.save("flat_or_tree", {
-        "script": "benchmarks/flat_or_tree.py",
-        "command": f"python benchmarks/flat_or_tree.py {seeds} {steps}",
-        "date": date.today().isoformat(),
-        "versions": {"python": sys.version.split()[0], "torch": version("torch")},
-        "seconds": round(time.perf_counter() - start),
+        **recorded.provenance("benchmarks/flat_or_tree.py", time.perf_counter() - start),
         "seeds": list(range(1, seeds + 1)), "steps": steps, "models": rows})
 
 

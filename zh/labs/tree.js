@@ -2,7 +2,7 @@ import { el, svg, button, field, announcer, state, keys, color } from "./base.js
 
 /* The tree of a WaveNet over a name: which letters reach which node, what each level costs, and what
    is shared when the window moves on.  No data.
-   State: name, block (letters of context), fuse, dim, hidden, level, place (of the chosen node). */
+   State: word, block (letters of context), fuse, dim, hidden, level, place (of the chosen node). */
 
 const LONGEST = 14, STEP = 30, RISE = 62, R = 8;
 const BLOCKS = { 2: [2, 4, 8, 16], 3: [3, 9], 4: [4, 16], 8: [8] };
@@ -22,11 +22,11 @@ const STYLE = `
 
 export default {
   render({ model, el: root }) {
-    const s = state(model, { name: "alexandra", block: 8, fuse: 2, dim: 10, hidden: 68, level: 3, place: 99 });
+    const s = state(model, { word: "alexandra", block: 8, fuse: 2, dim: 10, hidden: 68, level: 3, place: 99 });
 
     /** Everything that the state says, made consistent. */
     function now() {
-      const name = clean(String(s.get("name"))), fuse = BLOCKS[s.get("fuse")] ? +s.get("fuse") : 2;
+      const name = clean(String(s.get("word"))), fuse = BLOCKS[s.get("fuse")] ? +s.get("fuse") : 2;
       const block = BLOCKS[fuse].includes(+s.get("block")) ? +s.get("block") : BLOCKS[fuse].at(-1);
       const depth = Math.round(Math.log(block) / Math.log(fuse));
       const letters = [...".".repeat(block), ...name], level = Math.min(depth, Math.max(0, Math.round(+s.get("level")) || 0));
@@ -40,7 +40,7 @@ export default {
       return node;
     };
     const box = el("input", { type: "text", size: 12, maxlength: 30, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
-      oninput: () => s.set({ name: clean(box.value), level: 9, place: 99 }) });
+      oninput: () => s.set({ word: clean(box.value), level: 9, place: 99 }) });
     const fuses = select("fuse", Object.keys(BLOCKS)), blocks = select("block", []), dims = select("dim", [4, 10, 24]), wide = select("hidden", [32, 68, 128, 200]);
     const picture = el("div", { class: "zh-scroll zh-tree-picture", tabindex: 0, role: "group" });
     const table = el("table", { class: "zh-tree-levels" }), sums = el("p", { class: "zh-tree-sums" });

@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def strangers(losses: dict, strange: dict) -> Figure:
-    """Counting with a longer and longer context: {letters: loss} and {letters: share not met}."""
-    fig, (left, right) = new(2, size=(6.2, 2.9))
-    left.plot(list(losses), list(losses.values()), "o-", color=BLUE)
-    best = min(losses, key=losses.get)
-    left.plot([best], [losses[best]], "o", color=ORANGE, ms=9)
+def strangers(curves: dict, strange: dict) -> Figure:
+    """Counting over the letters of context: {name: {letters: loss}} and {letters: share unmet}."""
+    fig, (left, right) = new(2, size=(6.2, 3.0))
+    for (name, losses), color in zip(curves.items(), (GREY, BLUE), strict=True):
+        left.plot(list(losses), list(losses.values()), "o-", ms=4, color=color, label=name)
+        best = min(losses, key=losses.get)
+        left.plot([best], [losses[best]], "o", color=ORANGE, ms=8)
     left.set(xlabel="letters of context", ylabel="loss on unseen names")
+    left.legend(loc="upper center")
     right.bar(list(strange), [100 * share for share in strange.values()], color=GREY)
     right.set(xlabel="letters of context", ylabel="contexts never met, %")
     for ax in (left, right):
-        ax.set_xticks(list(losses))
+        ax.set_xticks(list(strange))
     return fig
 
 
@@ -32,8 +34,8 @@ def flat_context(counting: dict, flat: dict, worth: list, context: int) -> Figur
     worth[i]: the extra loss when the letter i + 1 places back is exchanged.
     """
     fig, (left, right) = new(2, size=(6.2, 3.0))
-    left.plot(list(counting), list(counting.values()), "o-", ms=4, color=GREY, label="counting")
-    left.plot(list(flat), list(flat.values()), "o-", ms=4, color=BLUE, label="flat network")
+    left.plot(list(counting), list(counting.values()), "o-", ms=4, color=GREY, label="back-off")
+    left.plot(list(flat), list(flat.values()), "o-", ms=4, color=BLUE, label="flat layer")
     left.plot([context], [flat[context]], "o", color=ORANGE, ms=9)
     left.set_xticks(list(counting))
     left.set(xlabel="letters of context", ylabel="loss on unseen names")
@@ -42,8 +44,8 @@ def flat_context(counting: dict, flat: dict, worth: list, context: int) -> Figur
     right.bar(backs, worth, color=[ORANGE] * len(worth), width=0.7)
     right.set_yscale("log")
     right.set(xlabel="places back", ylabel="extra loss", ylim=(1e-3, 2))
-    right.set_xlim(0.3, len(flat) + 0.7)
-    right.set_xticks(list(flat))
+    right.set_xlim(0.3, max(flat) + 0.7)
+    right.set_xticks(range(1, max(flat) + 1))
     return fig
 
 
