@@ -36,6 +36,7 @@ from zh.activations import Activation, gaussian_mean, get, normal_nodes
 # ---------------------------------------------------------------------------
 # The size of a signal
 
+
 def length_map(q: float, activation: str | Activation, weight_std: float,
                bias_std: float = 0.0) -> float:
     """The variance of a layer's pre-activations, from that of the layer before (q).
