@@ -121,11 +121,13 @@ SAME = "the lecture's own minibatches; 200,000 steps let rounding grow"
 ROWS = {  # name: (what, the lecture's number, tolerance, why, function of the name)
     "bigram": ("bigram counts, mean NLL of all names", 2.4540, 0.0001,
                "exact arithmetic", lambda name: bigram()),
-    "mlp": ("MLP of lecture 3, dev", 2.1701, 0.01,
-            "the lecture's minibatches are not seeded: another run of the same kind, from the same "
-            "weights and the same split (its cell had been run four times)",
-            lambda name: lecture_mlp([("C", 1), ("W1", 1), ("b1", 1), ("W2", 1), ("b2", 1)],
-                                     shuffles=4, seed=0, name=name)),
+    **{name: (f"MLP of lecture 3, dev, minibatches from seed {seed}", 2.1701, 0.01,
+              "the lecture's minibatches are not seeded: runs of the same kind, from the same "
+              "weights and on the same split (its cell had been run four times)",
+              lambda name, seed=seed: lecture_mlp(
+                  [("C", 1), ("W1", 1), ("b1", 1), ("W2", 1), ("b2", 1)],
+                  shuffles=4, seed=seed, name=name))
+       for seed, name in enumerate(["mlp", "mlp again", "mlp once more"])},
     "tanh fix": ("softmax and tanh fixed, lecture 4, dev", 2.1027, 0.005, SAME,
                  lambda name: lecture_mlp(FIXED, name=name)),
     "kaiming": ("Kaiming start, lecture 4, dev", 2.1070, 0.005, SAME,

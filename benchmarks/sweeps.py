@@ -30,7 +30,7 @@ def context():
         yield (dict(model="MLP", block=block), ladder.Rung(
             "MLP", block, lr=RATE["MLP"],
             make=lambda g, block=block: MLP(block=block, generator=g)), STEPS)
-    for block in (2, 4, 8, 16):
+    for block in (2, 4, 8):
         yield (dict(model="WaveNet", block=block), ladder.Rung(
             "WaveNet", block, lr=RATE["WaveNet"],
             make=lambda g, block=block: WaveNet(block=block, generator=g)), STEPS)
@@ -49,7 +49,7 @@ def steps():
     """The networks of the ladder, by length of training."""
     for rung in ladder.RUNGS:
         if rung.make:
-            for number in (2_500, 5_000, 10_000, 20_000, 40_000):
+            for number in (2_500, 5_000, 10_000, 40_000):
                 yield dict(model=rung.name, steps=number), rung, number
 
 

@@ -125,6 +125,79 @@ def test_loss_of_the_model_and_a_loss_of_ones_own(letters):
     assert own == cross / 2 and given == pytest.approx(3 * cross)
 
 
+class ByHand(Sequential):
+    """A model that gives its own gradients, and counts how often it was asked."""
+
+    asked = 0
+
+    def gradients(self, x, y):
+        self.asked += 1
+        with torch.enable_grad():
+            loss = F.cross_entropy(self(x), y)
+            return loss.detach(), list(torch.autograd.grad(loss, self.parameters()))
+
+
+def test_gradients_of_the_model_are_taken_without_autograd(letters):
+    by_hand, plain = ByHand(*ours().layers), ours()
+    a = train(by_hand, draw_from(letters), 5, generator=seeded(), progress=False)
+    b = train(plain, draw_from(letters), 5, generator=seeded(), progress=False)
+    assert by_hand.asked == 5
+    assert a == b and same(by_hand.state_dict(), plain.state_dict())
+    train(by_hand, draw_from(letters), 5, generator=seeded(), progress=False,
+          loss=lambda model, x, y: F.cross_entropy(model(x), y))
+    assert by_hand.asked == 5                            # a loss of one's own comes first
+
+
+def test_gradients_that_are_not_finite_are_named_without_autograd_too(letters):
+    class Broken(ByHand):
+        def gradients(self, x, y):
+            loss, gradients = super().gradients(x, y)
+            gradients[1][0, 0] = math.nan
+            return loss, gradients
+
+    with pytest.raises(TrainingError, match=r"step 0: .* gradient of 2\.weight is"):
+        train(Broken(*ours().layers), draw_from(letters), 5, generator=seeded(), progress=False)
+
+
+def test_an_inherited_shortcut_of_another_model_is_not_taken(letters):
+    """A subclass that changes `forward` still inherits `loss` and `gradients`: they are stale."""
+    class Own(ByHand):
+        def loss(self, x, y):
+            pytest.fail("the loss of another model")
+
+        def gradients(self, x, y):
+            pytest.fail("the gradients of another model")
+
+    class Changed(Own):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    class OtherLoss(Own):
+        def loss(self, x, y):
+            return F.cross_entropy(self(x), y, label_smoothing=0.1)
+
+    changed = train(Changed(*ours().layers), draw_from(letters), 1, generator=seeded(),
+                    progress=False).losses[0]
+    smooth = train(OtherLoss(*ours().layers), draw_from(letters), 1, generator=seeded(),
+                   progress=False).losses[0]
+    x, y = draw_from(letters)(seeded())
+    with torch.no_grad():
+        assert changed == F.cross_entropy(2 * ours()(x), y).item()
+        assert smooth == F.cross_entropy(ours()(x), y, label_smoothing=0.1).item()
+
+
+def test_a_loss_kept_in_an_attribute_is_not_the_models_loss(letters):
+    class Wrapped(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.loss = theirs(), torch.nn.MSELoss()
+
+        def forward(self, x):
+            return self.body(x)
+
+    assert train(Wrapped(), draw_from(letters), 1, generator=seeded(), progress=False).losses
+
+
 def test_callbacks_see_each_step_with_its_gradient(letters):
     seen = []
 
@@ -461,6 +534,7 @@ KILLS = """
         numbers = [how.state[p][key] for p in model.parameters() for key in sorted(how.state[p])]
         return history, [*model.state_dict().values(), g.get_state(), *numbers]
 
+    others, b = run(None)                                # nobody stops this one
     dice, seen, kills = random.Random(20), [], 0
     while kills < 6:
         reader, writer = os.pipe()
@@ -475,7 +549,7 @@ KILLS = """
         assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it ended before it was killed"
         seen.append([steps[0], steps[-1]])
         kills += 1
-    (losses, a), (others, b) = run(sys.argv[1]), run(None)
+    losses, a = run(sys.argv[1])
     print(json.dumps({"seen": seen, "history": losses == others,
                       "tensors": all(map(torch.equal, a, b))}))
 """
