@@ -7,9 +7,10 @@ rate: 11,897 parameters, 3 letters of context, the names that the book carries, 
 take turns of 250 steps, so that both meet the same load on the machine. The loop of `zh.training`
 is the real one: schedule, history, and the check of loss and gradients at every step.
 
-Prints the microseconds of a step (of the processor: what else runs does not count), their ratio (also of the slowest and fastest pair of turns),
-and how far apart the losses are: 0 at the first step, or nearly, and growing from then on as
-rounding does.
+Prints the microseconds of a step, their ratio (also of the slowest and fastest pair of turns), and
+how far apart the losses are: 0 at the first step, or nearly, and growing from then on as rounding
+does. The time is the processor's own, so that what else runs on the machine counts as little as it
+can; a neighbour that fills the caches still slows both, and brings the ratio nearer to 1.
 """
 from __future__ import annotations
 
