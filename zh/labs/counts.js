@@ -156,8 +156,8 @@ export default {
       spot.setAttribute("visibility", j < 0 ? "hidden" : "visible");
       spot.setAttribute("x", (j + 1) * CELL - 0.5);
       spot.setAttribute("y", (i + 1) * CELL - 0.5);
-      const one = j < 0 ? "" : `${j ? alphabet[j] : "the end"} followed ${called(i)} ${counts[i][j].toLocaleString("en")} times of ${totals[i].toLocaleString("en")}; its chance here is ${percent(p[j])}. `;
-      cell.textContent = one || `${called(i)} stands first in ${totals[i].toLocaleString("en")} pairs. Choose a cell to read it.`;
+      const one = j < 0 ? "" : `${j ? alphabet[j] : "The end"} followed ${called(i)} ${counts[i][j].toLocaleString("en")} times of ${totals[i].toLocaleString("en")}; its chance here is ${percent(p[j])}. `;
+      cell.textContent = one || `${i ? alphabet[i] : "The mark"} stands first in ${totals[i].toLocaleString("en")} pairs. Choose a cell to read it.`;
       now.replaceChildren(word || "Start of a name", el("span", null, "?"));
       bars.forEach((bar, b) => {
         bar.lastElementChild.textContent = percent(p[b]);
