@@ -11,6 +11,17 @@ from zh.exercises import check
 from zh.exercises import mlp as chapter
 
 
+def naive(logits, y):
+    """Overflows with scores around 1000."""
+    counts = logits.exp()
+    return -(counts / counts.sum(1, keepdim=True))[torch.arange(len(y)), y].log().mean()
+
+
+def shifted(logits, y):
+    """Takes the logarithm of a probability that has rounded to 0."""
+    return -torch.softmax(logits, 1)[torch.arange(len(y)), y].log().mean()
+
+
 @torch.no_grad()
 def quiet(model):
     model[2].weight /= 30 ** 0.5
@@ -48,8 +59,8 @@ def asleep(model):
     [
         ("embed-by-product", chapter._embed_three_axes, "end to end"),
         ("embed-by-product", chapter._embed_mixed, "different examples stand in one row"),
-        ("stable-cross-entropy", chapter._naive, "exp overflows"),
-        ("stable-cross-entropy", chapter._shifted, "log before you divide"),
+        ("stable-cross-entropy", naive, "wrong on 6"),
+        ("stable-cross-entropy", shifted, "wrong on 2"),
         ("stable-cross-entropy", chapter._summed, "the mean is asked"),
         ("quiet-start", lambda model: None, "still too far apart"),
         ("quiet-start", only_last, "passes hardly any gradient"),
