@@ -81,10 +81,11 @@ class MLP(Sequential):
         C, W1, W2, b2 = map(_array, (table.weight, first.weight,
                                      second.weight, second.bias))
         x, y, n = x.numpy(), y.numpy(), len(x)
+        ones = np.ones(n, C.dtype)                  # ones @ d is d.sum(0), and faster
         if x.min() < 0 or y.min() < 0:              # would count from the end
             raise IndexError("a negative letter")
         # forward
-        embcat = C[x].reshape(n, -1)                            # (n, T*E)
+        embcat = C.take(x, 0).reshape(n, -1)                    # (n, T*E)
         pre = embcat @ W1                                       # (n, H)
         if norm:
             pre, back = _batchnorm(norm[0], pre)
@@ -96,17 +97,18 @@ class MLP(Sequential):
         logits -= logits.max(1, keepdims=True)
         d = np.exp(logits)                                      # (n, V)
         total, right = d.sum(1, keepdims=True), (np.arange(n), y)
-        loss = (np.log(total[:, 0]) - logits[right]).mean()
+        loss = (np.log(total).sum() - logits[right].sum()) / n
         # backward: softmax minus one-hot, over n; then layer by layer
         d /= total
         d[right] -= 1
         d /= n
-        dsecond = [h.T @ d, d.sum(0)]
+        dsecond = [h.T @ d, ones @ d]
         d = d @ W2.T                                            # (n, H)
-        d *= 1 - h * h
-        d, dmiddle = back(d) if norm else (d, [d.sum(0)])
+        h *= h
+        d *= np.subtract(1, h, out=h)                           # 1 - tanh(pre)**2
+        d, dmiddle = back(d) if norm else (d, [ones @ d])
         demb = (d @ W1.T).reshape(-1, C.shape[1])               # (n*T, E)
-        onehot = np.eye(len(C), dtype=C.dtype)[x.reshape(-1)]   # (n*T, V)
+        onehot = np.eye(len(C), dtype=C.dtype).take(x.reshape(-1), 0)  # (n*T, V)
         grads = [onehot.T @ demb, embcat.T @ d, *dmiddle, *dsecond]
         return torch.as_tensor(loss), [torch.from_numpy(g) for g in grads]
 
@@ -143,7 +145,7 @@ class _Loss(torch.autograd.Function):
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
     """The numbers of a parameter as an array; the same memory."""
-    return tensor.detach().numpy()
+    return tensor.data.numpy()
 
 
 def _batchnorm(layer: BatchNorm1d, x: np.ndarray):
