@@ -103,6 +103,7 @@ def trade(curves: dict) -> Figure:
         curves.items(), (BLUE, ORANGE), ({"lw": 4, "alpha": 0.4}, {"lw": 1.5}), strict=False
     ):
         ax.plot(*zip(*points, strict=True), "o-", ms=4, color=color, label=name, **style)
+    ax.locator_params(nbins=5)
     ax.set(xlabel="loss on the training names", ylabel="loss on unseen names")
     ax.legend()
     return fig

@@ -1,0 +1,25 @@
+"""The bigram chapter shows the count model as it stands in the package; its record is whole."""
+
+from tests.chapters.test_shown_source import blocks, dedented
+from tests.conftest import ROOT
+from zh import recorded
+from zh.ngrams import NGram
+
+
+def test_the_count_model_stands_in_the_page_as_it_is(site):
+    shown = "\n".join(blocks(site, "book/bigrams"))
+    for method in (NGram.fit, NGram.probabilities):
+        assert dedented(method) in shown, method.__qualname__
+
+
+def test_what_the_recorded_leak_says_agrees_with_itself():
+    """Counts, shares and sizes of zh/recorded/leaks.json belong to the same list and split."""
+    found = recorded.load("leaks")
+    line, distinct = found["splits"]["by line"], found["splits"]["by distinct name"]
+    assert sum(line["sizes"]) == found["corpus"]["lines"] == 32033
+    assert sum(distinct["sizes"]) == found["corpus"]["names"] == 29494
+    assert found["dev_in_train"] == line["in_train"][0] / line["sizes"][1]
+    assert distinct["in_train"] == [0, 0]
+    assert abs(found["lecture"]["bigram"] - 2.4540) < 5e-5  # the lecture's own number
+    assert len(line["mlp"]) == len(distinct["mlp"]) == len(found["seeds"]) >= 3
+    assert "200000" in found["command"] and (ROOT / found["script"]).is_file()
