@@ -317,7 +317,7 @@ def _input(r: Reading) -> Iterator[Finding]:
     if not told or told[-1].out.rows < r.limits.examples:
         return
     outs = [layer.out for layer in told]
-    if all(o.same is not None and o.same.all() for o in outs):
+    if all(o.constant for o in outs):
         yield Finding("constant_input", "Every example of a batch has the same input.", ["input"],
                       f"in {len(outs)} recorded batches no feature differs between examples",
                       ["the pipeline repeats one example", "an index that never advances, or a "
@@ -328,7 +328,7 @@ def _input(r: Reading) -> Iterator[Finding]:
         return
     rms = _middle(o.rms for o in outs)
     offset = _middle(abs(o.mean) / o.spread if o.spread else None for o in outs)
-    uneven = _middle(o.units_high / o.units_low if o.units_low > 0 else None for o in outs)
+    uneven = _middle(o.unevenness for o in outs)
     limits, why = r.limits, []
     if rms > limits.input_rms or rms < 1 / limits.input_rms ** 2:
         why.append(f"their size (rms) is {rms:.3g} where initialisations assume 1")
@@ -446,7 +446,10 @@ def _stepping(r: Reading) -> Iterator[Finding]:
 
 
 def _modes(r: Reading) -> Iterator[Finding]:
+    """Training and evaluation mode where they belong?"""
     last = r.last
+    if not r.trained():
+        return
     norms = [x.name for x in last.layers.values() if "batchnorm" in x.kind and not x.training]
     if norms and last.training:
         yield Finding("batchnorm_eval", "Batchnorm layers are in evaluation mode while the model "
@@ -472,6 +475,8 @@ def _modes(r: Reading) -> Iterator[Finding]:
 
 def _unreached(r: Reading) -> Iterator[Finding]:
     """Parameters that no gradient reaches."""
+    if not r.trained():
+        return
     parameters = r.last.parameters
     reached = [n for n in parameters if any(t.grad is not None for t in r.parameter(n))]
     frozen = [n for n, p in parameters.items() if not p.trainable]
@@ -697,7 +702,7 @@ def _constant(r: Reading) -> Iterator[Finding]:
     for name, layer in r.last.layers.items():
         late = [x.out for x in r.layer(name)]
         if name != "input" and layer.out.rows >= r.limits.examples and all(
-                o.same is not None and o.same.all() for o in late):
+                o.constant for o in late):
             yield Finding("constant", "A layer gives the same for every example.", [name],
                           f"no unit of {name} differs between examples from step "
                           f"{r.late[0].step} on", ["its weights are zero, or all its units dead",

@@ -78,7 +78,6 @@ class ParameterRecord:
     shape: tuple[int, ...]
     trainable: bool                # requires_grad
     rms: float                     # before the step
-    std: float
     grad: Values | None            # as the backward pass left it: before any clipping
     update: float | None           # rms of the change; None if the step was not finished
     slope: float | None            # cosine of the change and the gradient: below 0 is downhill
@@ -150,12 +149,18 @@ class Recorder:
         self.losses: list[float | None] = []
         self.nonfinite: NonFinite | None = None
         self.loss_kind: str | None = None      # a key of LOSSES, if its graph shows it
-        self.kinds: dict[str, str] = {}        # of every module, called or not
+        self.parts: list[_Part] = []           # the modules, as they are when it is attached
+        self.parameters: dict[str, torch.Tensor] = {}
         self.attached = False
         self._count = 0                        # steps ended
         self._urgent = False                   # record the next step whatever its number
         self._sample: _Sample | None = None
         self.attach()
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """{name: class in small letters} of every module, called or not."""
+        return {part.name: part.kind for part in self.parts}
 
     # -- attaching ----------------------------------------------------------
 
@@ -163,6 +168,9 @@ class Recorder:
         """Watch (again) from the next forward pass on; returns the recorder."""
         if not self.attached:
             self.attached = True
+            self.parts = [_Part(n, m) for n, m in _modules(self.model)]
+            self.parameters = {n.replace("_orig_mod.", ""): p
+                               for n, p in self.model.named_parameters()}
             self._begin()
         return self
 
@@ -250,7 +258,7 @@ class Recorder:
     def series(self, what: str) -> dict[str, tuple[list[int], list[float]]]:
         """{parameter: (steps, values)} over the run of an attribute of ParameterRecord.
 
-        what: "update_to_data", "grad_to_data", "update", "rms", "std" or "slope". Steps where it
+        what: "update_to_data", "grad_to_data", "update", "rms" or "slope". Steps where it
         has no value are left out.
         """
         told: dict[str, tuple[list[int], list[float]]] = {}
@@ -285,16 +293,12 @@ class _Sample:
         self.handles: list = []
         self.backward = False
         model = recorder.model
-        self.modules = dict(_modules(model))
-        if not recorder.kinds:
-            recorder.kinds = {n: _class(m) for n, m in self.modules.items()}
-        self.parameters = {n.replace("_orig_mod.", ""): p for n, p in model.named_parameters()}
+        self.parameters = recorder.parameters
         self._snapshot()
         _eager(+1)
-        for name, module in self.modules.items():
-            if module is model:
-                self.handles.append(_before(module, self.before))
-            self.handles.append(_after(module, partial(self.after, name, module)))
+        self.handles.append(_before(model, self.before))
+        for part in recorder.parts:
+            self.handles.append(_after(part.module, partial(self.after, part)))
         for name, p in self.parameters.items():
             if p.requires_grad and p.is_leaf:
                 self.handles.append(p.register_post_accumulate_grad_hook(
@@ -302,17 +306,12 @@ class _Sample:
 
     @torch.no_grad()
     def _snapshot(self) -> None:
-        """A copy of the parameters before the step; half-precision ones are measured in float32."""
+        """Copies of the parameters before the step, and their sizes."""
         self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self.sizes = {}
-        for name, p in self.start.items():
-            x = p if p.dtype in (torch.float32, torch.float64) else p.float()
-            n = max(x.numel(), 1)
-            norm, total = torch.stack([torch.linalg.vector_norm(x), x.sum()]).tolist()
-            rms = norm / math.sqrt(n)
-            self.sizes[name] = rms, math.sqrt(max(rms * rms - (total / n) ** 2, 0.0))
+        self.sizes = dict(zip(self.start, _rms(self.start.values()), strict=True))
+        for name, rms in self.sizes.items():
             if not math.isfinite(rms):
-                self._broken("parameter", name, entries(x), "")
+                self._broken("parameter", name, entries(self.start[name]), "")
 
     # -- forward ------------------------------------------------------------
 
@@ -327,14 +326,14 @@ class _Sample:
             kind = "input" if x.is_floating_point() else "tokens"
             self._note("input", kind, x, -1, activations(rows), True, False, True, None)
 
-    def after(self, name: str, module, args: tuple, out) -> None:
+    def after(self, part: _Part, args: tuple, out) -> None:
         """A module has run."""
+        name, module, kind = part.name, part.module, part.kind
         if not self.open:
             return
         x, y = _first_tensor(args), _first_tensor(out)
         if y is None:
             return
-        kind = _class(module)
         training = bool(module.training)
         if "batchnorm" in kind and training and not torch.is_grad_enabled():
             self.record.unguarded.append(name)
@@ -351,13 +350,11 @@ class _Sample:
         if x is not None and y is not x and y.data_ptr() == x.data_ptr() and source is not None:
             self.seen[y] = source, -1, y._version  # the same numbers in another shape
             return
-        leaf = not any(True for _ in _children(module))
-        if leaf or module is self.recorder.model:
+        if part.leaf or module is self.recorder.model:
             kind = FUNCTIONS.get(_node(y), kind) if kind not in FUNCTIONS.values() else kind
         axis = _axis(kind, y, axis)
-        weights = any(p.ndim > 1 for _, p in _own_parameters(module))
-        self._note(name, kind, y, axis, activations(y, axis, kind), leaf, weights, training,
-                   source)
+        self._note(name, kind, y, axis, activations(y, axis, kind), part.leaf, part.weights,
+                   training, source)
         if module is self.recorder.model:
             self.record.output = name
 
@@ -414,6 +411,7 @@ class _Sample:
         self.open = False
         for handle in self.handles:
             handle.remove()
+        self.handles.clear()
         _eager(-1)
         graded = any(enabled for _, enabled in self.calls)
         for (name, enabled), call in self.calls.items():
@@ -423,33 +421,46 @@ class _Sample:
                     name, call["kind"], call["shape"], call["calls"], call["training"],
                     call["leaf"], call["weights"], call["source"], merge(call["parts"]),
                     merge(grads) if grads else None)
+        updates, slopes = self._moved() if finished else ({}, {})
         for name, p in self.parameters.items():
-            rms, std = self.sizes[name]
-            values, grad = self.parameter_grads.get(name, (None, None))
-            update, slope = self._moved(name, p, grad) if finished else (None, None)
+            values, _ = self.parameter_grads.get(name, (None, None))
             self.record.parameters[name] = ParameterRecord(
-                name, name.rpartition(".")[0], tuple(p.shape), p.requires_grad, rms, std, values,
-                update, slope)
+                name, name.rpartition(".")[0], tuple(p.shape), p.requires_grad, self.sizes[name],
+                values, updates.get(name), slopes.get(name))
         self.seen.clear()
         self.start.clear()
         self.parameter_grads.clear()
         return self.record
 
-    def _moved(self, name: str, p: torch.Tensor, grad) -> tuple[float, float | None]:
-        """rms of the change of a parameter, and the cosine between the change and its gradient."""
-        change = (p.detach() - self.start[name]).float()
-        size = float(torch.linalg.vector_norm(change))
-        if not math.isfinite(size):
-            values = entries(p)
-            if values.nonfinite:
-                self._broken("update", name, values, "")
-            return size, None
-        slope = None
-        if grad is not None and size > 0 and not grad.is_sparse:
-            length = float(torch.linalg.vector_norm(grad.float()))
-            if 0 < length < math.inf:
-                slope = float((change * grad.float()).sum()) / (size * length)
-        return size / math.sqrt(max(p.numel(), 1)), slope
+    def _moved(self) -> tuple[dict[str, float], dict[str, float]]:
+        """rms of the change of each parameter; cosine between the change and the gradient."""
+        changes = {n: p.detach() - self.start[n] for n, p in self.parameters.items()}
+        updates = dict(zip(changes, _rms(changes.values()), strict=True))
+        pairs = {}
+        for name, (values, grad) in self.parameter_grads.items():
+            if updates[name] > 0 and values.rms > 0 and grad.layout == torch.strided:
+                pairs[name] = torch.vdot(changes[name].reshape(-1), grad.reshape(-1).to(
+                    changes[name].dtype))
+        products = [float(v) for v in pairs.values()]
+        slopes = {}
+        for name, product in zip(pairs, products, strict=True):
+            values, _ = self.parameter_grads[name]
+            slope = product / (updates[name] * values.rms * values.count)
+            if math.isfinite(slope):
+                slopes[name] = slope
+        for name, size in updates.items():
+            if not math.isfinite(size):
+                self._broken("update", name, entries(self.parameters[name]), "")
+        return updates, slopes
+
+
+def _rms(tensors) -> list[float]:
+    """Root mean square of each tensor; NaN or infinite if it has such entries."""
+    tensors = [t if t.dtype in (torch.float32, torch.float64) else t.float() for t in tensors]
+    if not tensors:
+        return []
+    norms = torch.stack(torch._foreach_norm(tensors)).tolist()
+    return [norm / math.sqrt(max(t.numel(), 1)) for norm, t in zip(norms, tensors, strict=True)]
 
 
 # ---------------------------------------------------------------------------
@@ -488,8 +499,17 @@ def _own_parameters(module) -> Iterator[tuple[str, torch.Tensor]]:
         yield from ((n, p) for n, p in module.named_parameters() if id(p) in mine)
 
 
-def _class(module) -> str:
-    return type(module).__name__.lower()
+@dataclass
+class _Part:
+    """A module of the model, and what does not change about it."""
+
+    name: str
+    module: object
+
+    def __post_init__(self):
+        self.kind = type(self.module).__name__.lower()
+        self.leaf = next(_children(self.module), None) is None
+        self.weights = any(p.ndim > 1 for _, p in _own_parameters(self.module))
 
 
 class _Tap:

@@ -3,8 +3,11 @@
     values = activations(tensor, axis=-1, kind="tanh")     # of a layer's output, unit by unit
     values = entries(tensor)                               # of a gradient or a weight
 
-Everything is one pass of a few reductions and one histogram; low precision (bfloat16, float16) is
-measured in float32.  What is left out: order statistics, which need a sort.
+A few reductions and one histogram, in numpy, whose operations on small arrays cost less than
+torch's.  Low precision (bfloat16, float16) is measured in float32.  Of a tensor with more than
+LARGEST entries evenly spaced ones are measured (of activations whole rows, FEWEST at least), so
+that the cost is bounded: its std is then right to about one percent.  Whether all of it is finite
+is always looked up in full.  What is left out: order statistics, which need a sort.
 
 Which tanh counts as saturated: |t| > 0.97, where the slope 1 - t^2 is below 0.06 (Karpathy's
 lecture 4, 2022).  A sigmoid s is the same curve, s = (1 + tanh) / 2, so the same limit is
@@ -20,7 +23,8 @@ import torch
 
 BINS = 50            # of a histogram
 SATURATED = 0.97     # |tanh| beyond which a unit passes back less than 6 % of its gradient
-SAMPLE = 65_536      # a histogram of a larger tensor looks at evenly spaced entries
+LARGEST = 1 << 14    # entries that are measured one and all
+FEWEST = 256         # rows that are measured at least, however wide they are
 ONE_SIDED = ("relu", "relu6", "threshold")              # exactly zero on one side
 TWO_SIDED = ("tanh", "sigmoid", "hardtanh", "hardsigmoid")   # flat on both sides
 
@@ -30,7 +34,7 @@ class Values:
     """Statistics of the entries of a tensor; of all of them together if a layer ran twice.
 
     Of activations also, unit by unit (a unit is a feature, or a channel of a convolution, and its
-    values are those over examples and places): `spread`, `dead`, `same` and `distinct`.
+    values are those over examples and places), the arrays at the end.
     """
 
     count: int
@@ -43,13 +47,11 @@ class Values:
     nonfinite: int                 # how many are NaN or infinite; if any, the rest is NaN
     histogram: np.ndarray | None   # (BINS,) counts in equal bins from low to high
     rows: int = 0                  # values a unit
-    spread: float = math.nan       # root mean square over units of a unit's std over the examples
     saturated: float | None = None     # share of entries on the flat part; tanh and sigmoid only
     dead: np.ndarray | None = None     # (units,) on the flat part for every example
     same: np.ndarray | None = None     # (units,) one value for every example
-    distinct: int = 0              # how many different units there are among those that vary
-    units_low: float = math.nan    # smallest and largest std of a unit that varies
-    units_high: float = math.nan
+    unit_mean: np.ndarray | None = None    # (units,) over the examples
+    unit_std: np.ndarray | None = None
 
     @property
     def norm(self) -> float:
@@ -62,111 +64,145 @@ class Values:
         return np.linspace(self.low, self.high, BINS + 1)
 
     @property
+    def spread(self) -> float:
+        """How much the examples differ: root mean square over the units of a unit's std."""
+        if self.unit_std is None:
+            return math.nan
+        return math.sqrt(float(np.square(self.unit_std, dtype=np.float64).mean()))
+
+    @property
+    def constant(self) -> bool:
+        """No unit differs between examples."""
+        return self.same is not None and bool(self.same.all())
+
+    @property
+    def unevenness(self) -> float:
+        """Largest over smallest std of a unit, of those that vary at all."""
+        varying = self.unit_std[~self.same]
+        return float(varying.max() / varying.min()) if len(varying) else math.nan
+
+    @property
     def varying(self) -> int:
         """How many units differ between examples."""
         return 0 if self.same is None else int((~self.same).sum())
 
+    @property
+    def distinct(self) -> int:
+        """How many of the varying units differ from one another.
 
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """Without its graph, dense, real, and in a precision that can be summed."""
+        Told by their mean and std over the examples: two units that compute the same agree to
+        rounding; two that do not agree in both to one part in 10^4 about once in 10^7 pairs.
+        """
+        if self.varying < 2:
+            return self.varying
+        marks = []
+        for v in (self.unit_mean, self.unit_std):
+            v = np.nan_to_num(v[~self.same].astype(np.float64))      # a square may have overflowed
+            marks.append(np.round(v / max(np.abs(v).max(), 1e-300) * 1e4))
+        return len(np.unique(marks[0] * 1e5 + marks[1]))
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    """The numbers of a tensor: without graph, dense, real, float32 or float64, in main memory."""
     x = tensor.detach()
-    if x.is_sparse:
+    if x.layout != torch.strided:
         x = x.to_dense()
     if x.is_complex():
         x = x.abs()
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+    if x.dtype not in (torch.float32, torch.float64):
+        x = x.float()
+    return x.cpu().numpy()
 
 
-def _histogram(x: torch.Tensor, low: float, high: float) -> np.ndarray:
-    flat = x.reshape(-1)
-    if flat.numel() > SAMPLE:
-        flat = flat[::math.ceil(flat.numel() / SAMPLE)]
-    return torch.histc(flat, BINS, low, high).cpu().numpy()
+def _histogram(flat: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Counts in BINS equal bins from low to high, the last one closed; of one value, all in one."""
+    width = high - low
+    if not 0 < width < math.inf:
+        return np.bincount([BINS // 2], [flat.size], BINS)
+    places = (flat - low) * (BINS * (1 - 1e-6) / width)     # the largest stays below BINS
+    return np.bincount(places.astype(np.intp), minlength=BINS)
 
 
-def _broken(x: torch.Tensor) -> Values:
+def _broken(tensor: torch.Tensor) -> Values:
     """The record of a tensor in which something is not finite."""
-    nan = math.nan
-    bad = int((~torch.isfinite(x)).sum())
-    zeros = float((x == 0).sum()) / x.numel()
-    return Values(x.numel(), nan, nan, nan, nan, nan, zeros, bad, None)
+    nan, count = math.nan, tensor.numel()
+    bad = count - int(torch.isfinite(tensor.detach()).sum())
+    return Values(count, nan, nan, nan, nan, nan, nan, bad, None)
 
 
-@torch.no_grad()
+def _finite(tensor: torch.Tensor, low: float, high: float) -> bool:
+    """All entries are finite; low and high are those of the measured part, or NaN."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return False
+    if tensor.numel() <= LARGEST:
+        return True
+    whole = tensor.detach()                     # a sum is finite if its terms are, or it overflows
+    return math.isfinite(float(whole.abs().sum() if whole.is_complex() else whole.sum())) or bool(
+        torch.isfinite(whole).all())
+
+
 def entries(tensor: torch.Tensor) -> Values | None:
     """Statistics of all entries of a tensor, whatever its shape; None if it has none."""
-    x = _plain(tensor)
-    if x.numel() == 0:
+    count = tensor.numel()
+    if count == 0:
         return None
-    low, high = torch.aminmax(x)
-    low, high, total, norm, filled = torch.stack(
-        [low, high, x.sum(), torch.linalg.vector_norm(x), x.count_nonzero().to(x.dtype)]).tolist()
-    if not math.isfinite(low) or not math.isfinite(high):
-        return _broken(x)
-    mean, rms = total / x.numel(), norm / math.sqrt(x.numel())
+    part = tensor
+    if count > LARGEST and tensor.layout == torch.strided:
+        part = tensor.reshape(-1)[::math.ceil(count / LARGEST)]
+    flat = _array(part).reshape(-1)
+    low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
+    if not _finite(tensor, low, high):
+        return _broken(tensor)
+    with np.errstate(over="ignore"):
+        mean = float(np.add.reduce(flat)) / flat.size
+        rms = math.sqrt(float(np.dot(flat, flat)) / flat.size)
     if not math.isfinite(rms):                        # the squares overflowed, not the entries
-        rms = float(x.double().square().mean().sqrt())
-    std = math.sqrt(max(rms * rms - mean * mean, 0.0))
-    return Values(x.numel(), mean, std, rms, low, high, 1 - filled / x.numel(), 0,
-                  _histogram(x, low, high))
+        rms = math.sqrt(float(np.square(flat, dtype=np.float64).mean()))
+    return Values(count, mean, math.sqrt(max(rms * rms - mean * mean, 0.0)), rms, low, high,
+                  1 - np.count_nonzero(flat) / flat.size, 0, _histogram(flat, low, high))
 
 
-@torch.no_grad()
 def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values | None:
     """Statistics of a layer's output; `axis` counts its units, all other axes its examples.
 
     kind: the function that made it, where one is known: `saturated` and `dead` depend on it.
     """
-    x = _plain(tensor)
-    if x.numel() == 0:
+    count = tensor.numel()
+    if count == 0:
         return None
-    if x.ndim < 2:
-        x = x.reshape(-1, 1)
-    x = x.movedim(axis, -1).reshape(-1, x.shape[axis])            # (rows, units)
-    rows, units = x.shape
-    flat = middle = None
-    if kind in TWO_SIDED:
-        middle, half = (0.5, 0.5) if "sigmoid" in kind else (0.0, 1.0)
-        flat = half * SATURATED
-    low, high = torch.aminmax(x, dim=0)                           # (units,) each
-    mean = x.mean(0)
-    std = torch.linalg.vector_norm(x - mean, dim=0) / math.sqrt(rows)
-    told = [low, high, mean, std, (x != 0).sum(0)]
-    if flat is not None:
-        told.append(((x - middle).abs() > flat).sum(0))
-    # one transfer from the device; what follows is one number a unit
-    low, high, mean, std, filled, *beyond = torch.stack(
-        [t.to(x.dtype) for t in told]).cpu().double().numpy()
-    lowest, highest = float(low.min()), float(high.max())
-    if not (math.isfinite(lowest) and math.isfinite(highest)):
-        return _broken(x)
-    spread = math.sqrt(float(np.square(std).mean()))
-    rms, mean_all = math.hypot(spread, math.sqrt(float(np.square(mean).mean()))), mean.mean()
-    dead = None
+    x = tensor.detach()
+    x = x.reshape(-1, 1) if x.ndim < 2 else x.movedim(axis, -1)   # (examples, ..., units)
+    units = x.shape[-1]
+    if count > LARGEST:
+        enough = max(LARGEST // units, FEWEST)
+        x = x[::max(min(count // units // enough, len(x)), 1)]
+        x = x.reshape(-1, units)
+        x = x[::max(len(x) // enough, 1)]
+    x = _array(x.reshape(-1, units))                              # (rows, units)
+    rows = len(x)
+    low, high = np.minimum.reduce(x), np.maximum.reduce(x)        # (units,) each
+    lowest, highest = float(np.minimum.reduce(low)), float(np.maximum.reduce(high))
+    if not _finite(tensor, lowest, highest):
+        return _broken(tensor)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.add.reduce(x) / rows
+        away = x - mean
+        std = np.sqrt(np.einsum("ij,ij->j", away, away) / rows)
+        whole = float(np.add.reduce(mean)) / len(mean)
+        square = float(np.dot(mean, mean) + np.dot(std, std)) / len(mean)
+    saturated = dead = None
     if kind in ONE_SIDED:
         dead = high <= 0
-    elif flat is not None:
+    elif kind in TWO_SIDED:
+        middle, half = (0.5, 0.5) if "sigmoid" in kind else (0.0, 1.0)
+        flat = half * SATURATED
         dead = (low > middle + flat) | (high < middle - flat)
+        saturated = np.count_nonzero(np.abs(x - middle if middle else x) > flat) / x.size
     same = high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low))
-    varying = std[~same]
-    return Values(
-        x.numel(), float(mean_all), math.sqrt(max(rms * rms - mean_all * mean_all, 0.0)), rms,
-        lowest, highest, 1 - float(filled.sum()) / x.numel(), 0, _histogram(x, lowest, highest),
-        rows, spread, float(beyond[0].sum()) / x.numel() if beyond else None, dead, same,
-        _distinct(mean[~same], varying), float(varying.min(initial=math.inf)), float(std.max()))
-
-
-def _distinct(mean: np.ndarray, std: np.ndarray) -> int:
-    """How many units differ from one another: by their mean and std over the examples.
-
-    Two units that compute the same agree to rounding; two that do not agree in both numbers to
-    one part in 10^4 about once in 10^7 pairs.
-    """
-    if len(mean) < 2:
-        return len(mean)
-    with np.errstate(invalid="ignore"):                # a square may have overflowed
-        marks = [np.round(v / max(float(np.abs(v).max()), 1e-30) * 1e4) for v in (mean, std)]
-    return len(np.unique(marks[0] * 1e5 + marks[1]))
+    return Values(count, whole, math.sqrt(max(square - whole * whole, 0.0)), math.sqrt(square),
+                  lowest, highest, 1 - np.count_nonzero(x) / x.size, 0,
+                  _histogram(x.ravel(), lowest, highest), count // units, saturated, dead,
+                  same, mean, std)
 
 
 def merge(parts: list[Values]) -> Values:
@@ -180,21 +216,22 @@ def merge(parts: list[Values]) -> Values:
 
     mean, rms = average(lambda p: p.mean), math.sqrt(average(lambda p: p.rms ** 2))
     low, high = min(p.low for p in parts), max(p.high for p in parts)
-    fit = all(p.same is not None and len(p.same) == len(parts[0].same) for p in parts
-              if parts[0].same is not None) and parts[0].same is not None
-
-    def every(of):
-        masks = [of(p) for p in parts]
-        return np.logical_and.reduce(masks) if fit and masks[0] is not None else None
-
-    told = [p.saturated for p in parts]
-    return Values(
+    whole = Values(
         count, mean, math.sqrt(max(rms * rms - mean * mean, 0.0)), rms, low, high,
         average(lambda p: p.zeros), sum(p.nonfinite for p in parts), _rebinned(parts, low, high),
-        sum(p.rows for p in parts), math.sqrt(average(lambda p: p.spread ** 2)),
-        average(lambda p: p.saturated) if None not in told else None,
-        every(lambda p: p.dead), every(lambda p: p.same), max(p.distinct for p in parts),
-        min(p.units_low for p in parts), max(p.units_high for p in parts))
+        sum(p.rows for p in parts))
+    if all(p.saturated is not None for p in parts):
+        whole.saturated = average(lambda p: p.saturated)
+    if all(p.same is not None and len(p.same) == len(parts[0].same) for p in parts):
+        if all(p.dead is not None for p in parts):
+            whole.dead = np.logical_and.reduce([p.dead for p in parts])
+        weights = np.array([p.rows for p in parts])[:, None] / whole.rows        # (parts, 1)
+        means = np.stack([p.unit_mean for p in parts])                           # (parts, units)
+        stds = np.stack([p.unit_std for p in parts])
+        whole.unit_mean = (weights * means).sum(0)
+        whole.unit_std = np.sqrt((weights * (stds ** 2 + (means - whole.unit_mean) ** 2)).sum(0))
+        whole.same = np.logical_and.reduce([p.same for p in parts])
+    return whole
 
 
 def _rebinned(parts: list[Values], low: float, high: float) -> np.ndarray | None:
@@ -204,6 +241,6 @@ def _rebinned(parts: list[Values], low: float, high: float) -> np.ndarray | None
     total = np.zeros(BINS)
     for p in parts:
         middles = (p.edges[:-1] + p.edges[1:]) / 2
-        total += np.histogram(middles, BINS, (low, high or 1.0) if low == high else (low, high),
-                              weights=p.histogram)[0]
+        places = np.clip((middles - low) / ((high - low) or 1) * BINS, 0, BINS - 1).astype(int)
+        total += np.bincount(places, p.histogram, BINS)
     return total

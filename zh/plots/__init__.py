@@ -28,10 +28,21 @@ from zh.plots.bigrams import (
     sweep,
     trade,
 )
+from zh.plots.diagnostics import (
+    activation_histograms,
+    gradient_histograms,
+    update_ratios,
+    weight_gradient_histograms,
+)
 from zh.plots.initialization import (
     cobweb,
+    confidence,
     depth_profile,
+    drift_histogram,
+    escape,
     first_guess,
+    first_steps,
+    into_tanh,
     phases,
     symmetry,
     width_drift,
