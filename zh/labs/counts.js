@@ -10,7 +10,7 @@ const STEPS = [0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000];
 const STYLE = `
 .zh-counts { display: grid; gap: .4rem 1.2rem; grid-template-columns: minmax(0, 1fr); }
 @media (min-width: 1500px) { .zh-counts { grid-template-columns: minmax(0, 6fr) minmax(0, 5fr); } }
-.zh-counts-map svg { display: block; width: 100%; max-width: 580px; height: auto; cursor: pointer; touch-action: manipulation; }
+.zh-counts-map svg { display: block; width: 100%; max-width: 480px; height: auto; cursor: pointer; touch-action: manipulation; }
 .zh-counts-cell { min-height: 3.2em; margin: .3rem 0; }
 .zh-counts-now { font-size: 1.5rem; margin: .2rem 0; min-height: 2rem; overflow-wrap: anywhere; }
 .zh-counts-now span { border-bottom: 3px solid var(--zh-blue); padding: 0 .3em; margin-left: .1em; }

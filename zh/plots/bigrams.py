@@ -68,7 +68,7 @@ def smoothed_row(counts, k: float, letters: str) -> Figure:
     ax.axhline(1 / n, color=INK, lw=0.8, ls=":")
     ax.set_xticks(range(n), list(letters))
     ax.set(ylabel="probability", xlabel="next letter", ylim=(0, max(counts) / total * 1.05))
-    ax.legend(loc="upper right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return fig
 
 
