@@ -18,6 +18,9 @@ from collections.abc import Iterator
 
 import torch
 
+from zh import activations
+from zh.activations import Activation
+
 # ---------------------------------------------------------------------------
 # What every layer can do
 
@@ -236,6 +239,22 @@ class Tanh(Layer):
         return "Tanh()"
 
 
+class Activate(Layer):
+    """An activation function of `zh.activations` as a layer: any shape in, the same shape out.
+
+    `Activate("relu")`, `Activate(activations.leaky_relu_with(0.2))`; it has no parameters.
+    """
+
+    def __init__(self, name: str | Activation):
+        self.function = activations.get(name)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+    def __repr__(self) -> str:
+        return f"Activate({self.function.name!r})"
+
+
 class Flatten(Layer):
     """Lay the rows of each example end to end: (B, T, C) -> (B, T * C)."""
 
@@ -249,7 +268,7 @@ class Flatten(Layer):
 class FlattenConsecutive(Layer):
     """Lay each `n` neighbours end to end: (B, T, C) -> (B, T // n, C * n).
 
-    When one group is left the axis of groups goes: T == n gives (B, C * n), as `Flatten` does.
+    When one group is left the axis of groups goes: T == n gives (B, C * n).
     """
 
     def __init__(self, n: int):
@@ -259,12 +278,15 @@ class FlattenConsecutive(Layer):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.ndim != 3:
-            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; it takes "
-                             "(batch, time, features).")
+            raise ValueError(
+                f"{self!r} got a tensor of shape {tuple(x.shape)}; it takes "
+                "(batch, time, features).")
         B, T, C = x.shape
         if T == 0 or T % self.n:
-            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; its middle axis "
-                             f"must be a multiple of {self.n}. Change the context or the group.")
+            raise ValueError(
+                f"{self!r} got a tensor of shape {tuple(x.shape)}; its "
+                f"middle axis must be a multiple of {self.n}. Change the "
+                "context or the group.")
         x = x.reshape(B, T // self.n, C * self.n)
         return x.squeeze(1) if T == self.n else x
 

@@ -30,16 +30,18 @@ class WaveNet(Sequential):
     is about log(vocab). Raises ValueError for a block that is no power of fuse.
     """
 
-    def __init__(self, block: int = 8, dim: int = 10, hidden: int = 68, *, fuse: int = 2,
-                 vocab: int = 27, generator: torch.Generator):
+    def __init__(self, block: int = 8, dim: int = 10, hidden: int = 68, *,
+                 fuse: int = 2, vocab: int = 27, generator: torch.Generator):
         levels = _levels(block, fuse)
         layers: list[Layer] = [Embedding(vocab, dim, generator=generator)]
         for level in range(levels):
             fan_in = fuse * (hidden if level else dim)
             layers += [FlattenConsecutive(fuse),
-                       Linear(fan_in, hidden, bias=False, generator=generator),
+                       Linear(fan_in, hidden, bias=False,
+                              generator=generator),
                        BatchNorm1d(hidden), Tanh()]
-        super().__init__(*layers, Linear(hidden, vocab, gain=0.1, generator=generator))
+        super().__init__(
+            *layers, Linear(hidden, vocab, gain=0.1, generator=generator))
         self.block, self.fuse = block, fuse
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -65,12 +67,15 @@ class FuseDilated(Layer):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.ndim != 3:
-            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; it takes "
-                             "(batch, length, features).")
-        left = x.shape[1] - (self.n - 1) * self.dilation     # places that have all n
-        if left < 1:
-            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; it needs "
-                             f"{(self.n - 1) * self.dilation + 1} places or more. Pad the front.")
+            raise ValueError(
+                f"{self!r} got a tensor of shape {tuple(x.shape)}; it takes "
+                "(batch, length, features).")
+        left = x.shape[1] - (self.n - 1) * self.dilation
+        if left < 1:                            # places that have all n
+            raise ValueError(
+                f"{self!r} got a tensor of shape {tuple(x.shape)}; it needs "
+                f"{(self.n - 1) * self.dilation + 1} places or more. "
+                "Pad the front.")
         starts = range(0, self.n * self.dilation, self.dilation)
         return torch.cat([x[:, start:start + left] for start in starts], -1)
 
@@ -79,11 +84,12 @@ class FuseDilated(Layer):
 
 
 def convolution(model: WaveNet) -> Sequential:
-    """The layers of `model` over a long row at once: (B, L) int -> (B, L - block + 1, vocab).
+    """The layers of `model` over a long row at once.
 
-    Row i of the result is `model` on letters i to i + block - 1. The layers are shared with
-    `model`, not copied. It is for scoring: put it in eval mode first, because in training mode
-    the batch statistics would run over other entries than the tree's.
+    (B, L) int -> (B, L - block + 1, vocab); row i of the result is `model`
+    on letters i to i + block - 1. The layers are shared with `model`, not
+    copied. It is for scoring: put it in eval mode first, because in training
+    mode the batch statistics would run over other entries than the tree's.
     """
     layers: list[Layer] = []
     dilation = 1
