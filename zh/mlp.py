@@ -99,9 +99,8 @@ class MLP(Sequential):
         total, right = d.sum(1, keepdims=True), (np.arange(n), y)
         loss = (np.log(total).sum() - logits[right].sum()) / n
         # backward: softmax minus one-hot, over n; then layer by layer
-        d /= total
-        d[right] -= 1
-        d /= n
+        d /= n * total
+        d[right] -= 1 / n
         dsecond = [h.T @ d, ones @ d]
         d = d @ W2.T                                            # (n, H)
         h *= h
@@ -110,7 +109,7 @@ class MLP(Sequential):
         demb = (d @ W1.T).reshape(-1, C.shape[1])               # (n*T, E)
         onehot = np.eye(len(C), dtype=C.dtype).take(x.reshape(-1), 0)  # (n*T, V)
         grads = [onehot.T @ demb, embcat.T @ d, *dmiddle, *dsecond]
-        return torch.as_tensor(loss), [torch.from_numpy(g) for g in grads]
+        return torch.from_numpy(np.asarray(loss)), [torch.from_numpy(g) for g in grads]
 
     def _check(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         """Raise where contexts x, or answers y, are not what the model reads."""

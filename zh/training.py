@@ -86,10 +86,11 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
             for p in parameters:
                 p.grad = None
             value.backward()
+        moved = [p for p in parameters if p.grad is not None]
         history.losses.append(value.item())
         history.lrs.append(rate(step))
-        _stop_unless_finite(step, model, parameters, history)
-        move(history.lrs[-1])
+        _stop_unless_finite(step, model, moved, history)
+        move(moved, history.lrs[-1])
         for callback in callbacks:
             callback(step, model, history)
         if checkpoint is not None and ((step + 1) % every == 0 or step + 1 == steps):
@@ -140,13 +141,12 @@ def _has(model, shortcut):
 
 
 def _mover(parameters, optimizer):
-    """A function of the learning rate that moves the parameters once."""
-    def descend(lr):
-        moved = [p for p in parameters if p.grad is not None]
+    """A function that moves the parameters that have a gradient, once, by a learning rate."""
+    def descend(moved, lr):
         with torch.no_grad():                     # p -= lr * p.grad for all of them at once
             torch._foreach_add_(moved, [p.grad for p in moved], alpha=-lr)
 
-    def step(lr):
+    def step(moved, lr):
         if lr is not None:
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -330,7 +330,7 @@ def _borrowed(model, generator, optimizer):
 # Stopping
 
 
-def _stop_unless_finite(step, model, parameters, history):
+def _stop_unless_finite(step, model, moved, history):
     """Raise TrainingError at a loss or gradient that is not finite, before it moves anything."""
     loss, lr = history.losses[-1], history.lrs[-1]
     if not math.isfinite(loss):
@@ -343,7 +343,7 @@ def _stop_unless_finite(step, model, parameters, history):
         raise TrainingError(f"step {step}: the schedule gives the learning rate {lr}; it must be "
                             "a finite number, 0 or more.", step)
     # Finite only if all gradients are; the norm of very large finite ones may overflow.
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
+    norms = torch._foreach_norm([p.grad for p in moved])
     if not math.isfinite(sum([norm.item() for norm in norms])):
         bad = [name for name, p in model.named_parameters()
                if p.grad is not None and not p.grad.isfinite().all()]

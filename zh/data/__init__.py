@@ -287,7 +287,7 @@ def batch(X, Y, size, generator):
     X (N, ...), Y (N, ...) -> (size, ...), (size, ...).
     """
     rows = torch.randint(len(X), (size,), generator=generator)  # (size,)
-    return X[rows], Y[rows]
+    return X.index_select(0, rows), Y.index_select(0, rows)
 
 
 def batches(X, Y, size, generator):
