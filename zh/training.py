@@ -143,8 +143,9 @@ def _has(model, shortcut):
 def _mover(parameters, optimizer):
     """A function that moves the parameters that have a gradient, once, by a learning rate."""
     def descend(moved, lr):
-        with torch.no_grad():                     # p -= lr * p.grad for all of them at once
-            torch._foreach_add_(moved, [p.grad for p in moved], alpha=-lr)
+        if moved:
+            with torch.no_grad():                 # p -= lr * p.grad for all of them at once
+                torch._foreach_add_(moved, [p.grad for p in moved], alpha=-lr)
 
     def step(moved, lr):
         if lr is not None:
@@ -343,7 +344,7 @@ def _stop_unless_finite(step, model, moved, history):
         raise TrainingError(f"step {step}: the schedule gives the learning rate {lr}; it must be "
                             "a finite number, 0 or more.", step)
     # Finite only if all gradients are; the norm of very large finite ones may overflow.
-    norms = torch._foreach_norm([p.grad for p in moved])
+    norms = torch._foreach_norm([p.grad for p in moved]) if moved else []
     if not math.isfinite(sum([norm.item() for norm in norms])):
         bad = [name for name, p in model.named_parameters()
                if p.grad is not None and not p.grad.isfinite().all()]
