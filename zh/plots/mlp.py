@@ -31,7 +31,7 @@ def passage(context: str, vectors, hidden, probs, letters: str) -> Figure:
     """One context on its way: vectors (T, E), hidden (H,), probabilities (V,)."""
     import numpy as np
 
-    fig, (a, b, c) = new(3, size=(6.4, 3.6), width_ratios=[1.0, 1.1, 1.7])
+    fig, (a, b, c) = new(3, size=(6.4, 4.4), width_ratios=[1.0, 1.1, 1.7])
     vectors, hidden = np.asarray(vectors), np.asarray(hidden)
     top = np.abs(vectors).max()
     a.imshow(vectors.T, cmap="PuOr_r", vmin=-top, vmax=top, aspect="auto", interpolation="none")
@@ -48,7 +48,7 @@ def passage(context: str, vectors, hidden, probs, letters: str) -> Figure:
     b.set_title(f"{len(hidden)} units", fontsize=11)
     order = list(range(len(letters)))[::-1]
     c.barh(order, [float(p) for p in probs], color=BLUE)
-    c.set_yticks(order, list(letters), fontsize=7)
+    c.set_yticks(order, list(letters), fontsize=8)
     c.set_title("next letter", fontsize=11)
     c.set(xlabel="probability", ylim=(-0.7, len(letters) - 0.3))
     for ax in (a, b):
@@ -148,7 +148,7 @@ def fitting(steps, train, dev, best: float | None = None) -> Figure:
                 textcoords="offset points", va="top" if near else "center")  # fmt: skip
     if best is not None:
         ax.axhline(best, color=GREY, lw=1, ls=":")
-    ax.set(xlabel="step", ylabel="loss", ylim=(1.1, 3.45), xlim=(0, steps[-1] * 1.2))
+    ax.set(xlabel="step", ylabel="loss", ylim=(0.9, 3.5), xlim=(0, steps[-1] * 1.2))
     ax.grid(True, axis="y")
     return fig
 
