@@ -5,7 +5,7 @@
 The runs of a seed have the same start and the same minibatches. The first normalises (B, T, C) over
 B and T, as `BatchNorm1d` does; the second over B alone, so that each place has statistics of its
 own, from fewer values; the third over B and T again, but from as few values as the second, drawn
-at random. Recorded as zh/recorded/wrong_axis.json. It is written after each seed. About ten minutes on one core.
+at random. Recorded as zh/recorded/wrong_axis.json after each seed. About ten minutes on one core.
 """
 from __future__ import annotations
 

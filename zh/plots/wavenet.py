@@ -110,15 +110,15 @@ def table(head: list[str], rows: list[list], label: str):
 def mean_spread(values: list[float]) -> str:
     """A mean and the standard deviation of its runs: "2.2543 ± 0.0021"; the number where one."""
     mean = f"{statistics.fmean(values):.4f}"
-    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+    return f"{mean}\u00a0±\u00a0{statistics.stdev(values):.4f}" if len(values) > 1 else mean
 
 
 def ladder_table(rows: list[dict]):
     """The recorded ladder: parameters, context, losses with their spread over seeds."""
     return table(
-        ["model", "context", "parameters", "dev", "test", "runs"],
+        ["model", "context", "parameters", "dev", "test"],
         [[row["name"], row["block"], f"{row['params']:,}", mean_spread(row["dev"]),
-          mean_spread(row["test"]), len(row["dev"])] for row in rows],
+          mean_spread(row["test"])] for row in rows],
         "The ladder: losses of every model")  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def steps_table(found: dict):
 
     def cell(step) -> str:
         word = "noise" if not step.sure else "better" if step.gain > 0 else "worse"
-        return f"{step.gain:+.4f} ± {step.error:.4f}, {word}".replace("-", "−")
+        return f"{step.gain:+.4f}\u00a0±\u00a0{step.error:.4f}, {word}".replace("-", "−")
 
     return table(["step", *found], [[name, *(cell(steps[i]) for steps in found.values())]
                                     for i, name in enumerate(names)], "The steps of the ladder")
