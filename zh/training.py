@@ -57,7 +57,8 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
     lr: a number, or a schedule step -> number. None: 0.1, or what the optimizer was made with.
     optimizer: None for p -= lr * p.grad; else one of torch.optim, its lr set to `lr`.
     loss(model, x, y) -> scalar. None: `model.loss(x, y)`, or the cross-entropy of `model(x)`;
-        a model with `gradients(x, y)` -> loss, gradients is asked for those, without autograd.
+        a model with `gradients(x, y)` -> loss, gradients is asked for those, without autograd
+        (its layers are not called then: their `.out` stays as it was).
     callbacks: each is called as callback(step, model, history) after every step, with the
         gradients of that step still in place.
     progress: False for no bar. In a built page there is none.
@@ -68,7 +69,7 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
     _check(model, draw, steps, generator, loss, callbacks, every)
     everything = list(model.parameters())
     parameters = [p for p in everything if p.requires_grad]
-    rate, move = _rate(lr, optimizer), _mover(parameters, optimizer)
+    rate, move = _rate(lr, optimizer), _mover(parameters, optimizer, lr)
     by_hand = loss is None and _has(model, "gradients")
     loss = loss or _loss(model)
     history, start = History([], []), 0
@@ -140,17 +141,17 @@ def _has(model, shortcut):
     return all(place[shortcut] <= place[name] for name in over)
 
 
-def _mover(parameters, optimizer):
+def _mover(parameters, optimizer, lr):
     """A function that moves the parameters that have a gradient, once, by a learning rate."""
-    def descend(moved, lr):
+    def descend(moved, rate):
         if moved:
-            with torch.no_grad():                 # p -= lr * p.grad for all of them at once
-                torch._foreach_add_(moved, [p.grad for p in moved], alpha=-lr)
+            with torch.no_grad():                 # p -= rate * p.grad for all of them at once
+                torch._foreach_add_(moved, [p.grad for p in moved], alpha=-rate)
 
-    def step(moved, lr):
-        if lr is not None:
+    def step(moved, rate):
+        if lr is not None:                        # else each group keeps its own
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = rate
         optimizer.step()
 
     if optimizer is None:

@@ -104,10 +104,13 @@ def test_without_a_learning_rate_it_is_a_tenth_or_what_the_optimizer_has(letters
     model = ours()
     groups = [{"params": model[0].parameters(), "lr": 0.5}, {"params": model[2].parameters()}]
     before = copies(model)
+    optimizer = torch.optim.SGD(groups, lr=0.25)
     history = train(model, draw_from(letters), 2, generator=seeded(), progress=False,
-                    optimizer=torch.optim.SGD(groups, lr=0.25))
+                    optimizer=optimizer)
+    groups = optimizer.param_groups
     assert history.lrs == [0.5] * 2
     after = model.state_dict()
+    assert [group["lr"] for group in groups] == [0.5, 0.25]         # each group keeps its own
     assert torch.equal(before["5.weight"], after["5.weight"])       # in no group: stays
     assert not torch.equal(before["2.weight"], after["2.weight"])
 
