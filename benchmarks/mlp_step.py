@@ -11,7 +11,7 @@ Prints the microseconds of a step, their ratio (also of the slowest and fastest 
 how far apart the losses are: 0 at the first step, or nearly, and growing from then on as rounding
 does. The time is the processor's own, so that what else runs on the machine counts as little as it
 can; a neighbour that fills the caches still slows both, and brings the ratio nearer to 1. The
-medians are recorded in `zh/recorded/mlp_step.json`.
+medians of a run without arguments are recorded in `zh/recorded/mlp_step.json`.
 """
 from __future__ import annotations
 
@@ -111,12 +111,13 @@ def main() -> None:
     print(f"its mean over the last 1,000: {statistics.fmean(lecture.lossi[-1000:]):.7f} and "
           f"{statistics.fmean(logs.tolist()[-1000:]):.7f}; largest difference of a weight "
           f"{max(weights):.1e}")
-    recorded.save("mlp_step", dict(
-        recorded.provenance("benchmarks/mlp_step.py", time.perf_counter() - began),
-        lecture=statistics.median(took[lecture]), zh=statistics.median(took[ours]),
-        ratio=statistics.median(ratios), steps=len(apart), batch=32,
-        parameters=sum(p.numel() for p in lecture.parameters),
-        apart={"first": apart[0], "100": max(apart[:100]), "all": max(apart)}))
+    if len(sys.argv) == 1:
+        recorded.save("mlp_step", dict(
+            recorded.provenance("benchmarks/mlp_step.py", time.perf_counter() - began),
+            lecture=statistics.median(took[lecture]), zh=statistics.median(took[ours]),
+            ratio=statistics.median(ratios), steps=len(apart), batch=32,
+            parameters=sum(p.numel() for p in lecture.parameters),
+            apart={"first": apart[0], "100": max(apart[:100]), "all": max(apart)}))
 
 
 if __name__ == "__main__":

@@ -315,9 +315,11 @@ def _borrowed(model, generator, optimizer):
     grads = [(p, p.grad) for p in model.parameters()]
     modes = [(part, part.training) for part in _parts(model)]
     dice, rates = generator.get_state(), copy.deepcopy(optimizer and optimizer.state_dict())
+    default = torch.get_rng_state()               # dropout of torch.nn draws from it
     try:
         yield
     finally:
+        torch.set_rng_state(default)
         model.load_state_dict(state)
         for p, grad in grads:
             p.grad = grad

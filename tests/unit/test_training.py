@@ -430,12 +430,13 @@ def test_find_lr_leaves_everything_as_it_was(letters, kind, optimizer):
     grads = [p.grad.clone() for p in model.parameters()]
     state = json.dumps(how and how.state_dict(), sort_keys=True,
                        default=lambda t: t.tolist())
+    default = torch.get_rng_state()
     lrs, losses = find_lr(model, draw_from(letters), steps=50, generator=g, optimizer=how,
                           progress=False)
     assert lrs == pytest.approx((10 ** torch.linspace(-3, 0, 50, dtype=torch.float64)).tolist())
     assert len(losses) == 50 and all(map(math.isfinite, losses))
     assert same(before, model.state_dict()) and torch.equal(dice, g.get_state())
-    assert not model.training
+    assert not model.training and torch.equal(default, torch.get_rng_state())
     assert all(torch.equal(p.grad, grad)
                for p, grad in zip(model.parameters(), grads, strict=True))
     assert state == json.dumps(how and how.state_dict(), sort_keys=True,
