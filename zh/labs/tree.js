@@ -78,7 +78,7 @@ export default {
             edges.push([on, svg("path", { d: `M${x(from)} ${y(level - 1)}L${x(place)} ${y(level)}`, fill: "none",
               stroke: on ? color.orange : "currentColor", "stroke-width": on ? 2.5 : 1, "stroke-opacity": on ? 1 : 0.16 })]);
           }
-          const g = svg("g", { "data-level": level, "data-place": place, "data-lit": on, onclick: () => s.set({ level, place }) },
+          const g = svg("g", { "data-level": level, "data-place": place, "data-lit": String(on), onclick: () => s.set({ level, place }) },
             svg("rect", { x: x(place) - STEP / 2, y: y(level) - 18, width: STEP, height: 36, fill: "transparent" }),
             svg("circle", { cx: x(place), cy: y(level), r: R, stroke: on ? color.orange : "currentColor", "stroke-width": chosen ? 4 : on ? 2 : 1,
               "stroke-opacity": on ? 1 : 0.45, fill: chosen ? color.orange : on && level === 0 ? color.blue : color.paper }));
