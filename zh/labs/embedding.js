@@ -38,7 +38,7 @@ export default {
     };
 
     const choose = (label, options, onchange) => {
-      const node = el("select", { onchange: () => onchange(node.value) }, ...options.map(([v, t]) => el("option", { value: v }, t)));
+      const node = el("select", { name: label, onchange: () => onchange(node.value) }, ...options.map(([v, t]) => el("option", { value: v }, t)));
       return [node, field(label, node)];
     };
     const called = (letter) => (letter === "." ? ". (the mark)" : letter);
@@ -66,7 +66,7 @@ export default {
     const fit = el("p", { class: "zh-fit", style: "margin:.5rem 0 0" });
     root.append(
       el("div", { class: "zh-row" }, runField, whoField, kindField, acrossField, upField),
-      el("div", { class: "zh-row" }, back, slider, on), at,
+      el("div", { class: "zh-row" }, slider, back, on), at,
       el("div", { style: "border:1px solid var(--zh-line)" }, map),
       el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "Nearest letters" }, table), fit);
     const say = announcer(root);
@@ -92,14 +92,14 @@ export default {
       const wide = 600, high = narrow ? 560 : 460, pad = 34, size = narrow ? 28 : 19;
       const low = [0, 1].map((k) => Math.min(...m.points.map((p) => p[k])));
       const top = [0, 1].map((k) => Math.max(...m.points.map((p) => p[k])));
-      const x = (v) => pad + ((v - low[0]) / (top[0] - low[0] || 1)) * (wide - 2 * pad);
-      const y = (v) => high - pad - ((v - low[1]) / (top[1] - low[1] || 1)) * (high - 2 * pad);
+      const scale = Math.min((wide - 2 * pad) / (top[0] - low[0] || 1), (high - 2 * pad) / (top[1] - low[1] || 1)); // one for both
+      const x = (v) => wide / 2 + (v - (low[0] + top[0]) / 2) * scale, y = (v) => high / 2 - (v - (low[1] + top[1]) / 2) * scale;
       const near = m.near.slice(0, NEAR), here = m.points[m.me];
       map.setAttribute("viewBox", `0 0 ${wide} ${high}`);
       map.replaceChildren(
         ...near.map((i) => svg("line", { x1: x(here[0]), y1: y(here[1]), x2: x(m.points[i][0]), y2: y(m.points[i][1]), stroke: color.orange, "stroke-width": 2, "data-near": letters[i] })),
-        ...letters.map((letter, i) => {
-          const [cx, cy] = [x(m.points[i][0]), y(m.points[i][1])], mine = i === m.me, close = near.includes(i);
+        ...[...m.near].reverse().concat(m.me).map((i) => { // the nearest on top, the chosen one above all
+          const letter = letters[i], [cx, cy] = [x(m.points[i][0]), y(m.points[i][1])], mine = i === m.me, close = near.includes(i);
           return svg("g", { style: "cursor:pointer", "data-letter": letter, onclick: () => s.set({ letter }) },
             svg("circle", { cx, cy, r: narrow ? 20 : 15, fill: color.paper, "fill-opacity": mine || close ? 1 : 0.6,
               stroke: mine ? color.blue : close ? color.orange : "none", "stroke-width": mine ? 4 : 2 }),
