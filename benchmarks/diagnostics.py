@@ -19,7 +19,7 @@ from zh import battery
 from zh.diagnostics import Recorder
 from zh.layers import BatchNorm1d, Embedding, Flatten, Linear, Sequential, Tanh
 
-ROUNDS, STEPS = 9, 60
+ROUNDS, STEPS = 7, 50
 
 
 def lecture(g: torch.Generator) -> Sequential:

@@ -55,15 +55,24 @@ class Limits:
     """Smallest hidden signal, or gradient, over the largest, along the depth. Five layers with
     PyTorch's default start lose a factor 30, which is harmless; a thousand is not made up for by
     a learning rate that all layers share."""
+    fade_stalled: float = 1e-2
+    """The same, when the loss has not moved either (see `stalled`)."""
+    stalled: float = 0.97
+    """Loss at the end over loss at the start: above, it has not moved."""
+    grow: float = 30.0
+    """Largest hidden output over the first one (rms). A residual stream of N sound blocks grows by
+    sqrt(N), and Kaiming's start holds it level."""
     blow: float = 100.0
-    """The same the other way round. A residual stream of N sound blocks grows by sqrt(N)."""
+    """First over last hidden gradient. Batchnorm alone makes it grow by 1.2 a layer in a ReLU
+    network at its start (Yang et al. 2019), a factor 40 in twenty layers, and that trains."""
     fast: float = 0.2
     """Update over data, median over the weight matrices, after the first recorded step. The
     lecture's guide is 0.001; sound small networks under Adam begin near 0.1. At 0.2 a matrix is
     another one after five steps."""
     restless: float = 0.03
     """The same, when the loss at the end is above the first one, or was three times as high on the
-    way: then the steps lead nowhere, and this is large enough to be the reason."""
+    way: then the steps lead nowhere, and this is large enough to be the reason. (So is `fast` in a
+    single record.)"""
     slow: float = 3e-5
     """Update over data, largest of the run: after 10,000 steps of this size, all in one direction,
     a weight has moved by a third of itself. The lecture's "too slow" is 1e-5."""
@@ -606,43 +615,64 @@ def _depth(r: Reading) -> Iterator[Finding]:
     names = r.hidden()
     if len(names) < 3:
         return
-    fade, blow = r.limits.fade, r.limits.blow
+    limits, fall = r.limits, r.fall()
+    stalled = fall is not None and fall > limits.stalled
+    fade = limits.fade_stalled if stalled else limits.fade
     stream = [x.name for x in r.last.layers.values() if x.source and not x.leaf
               and x.name not in (r.last.output, "model")]
     norms = sum("norm" in k for k in r.recorder.kinds.values())
 
     def measure(records):
-        """(layers with a gradient, its ratio, the layer furthest from the first, its ratio)."""
+        """(layers with a gradient, first over last gradient, last over first spread, the layer
+        with the largest output, its size over the first one's, all gradients)."""
         back = {n: _middle(x.grad.norm for x in r.layer(n, records) if x.grad is not None)
                 for n in names}
         order = [n for n in names if math.isfinite(back[n])]
-        ahead = {n: _middle(x.out.spread for x in r.layer(n, records)) for n in names + stream}
-        if len(order) < 3 or not back[order[-1]] > 0 or not ahead[names[0]] > 0:
+        spread = [_middle(x.out.spread for x in r.layer(n, records))
+                  for n in (names[0], names[-1])]
+        size = {n: _middle(x.out.rms for x in r.layer(n, records)) for n in names + stream}
+        if len(order) < 3 or not back[order[-1]] > 0 or not spread[0] > 0:
             return None
-        top = max(ahead, key=ahead.get)
-        return (order, back[order[0]] / back[order[-1]], ahead[names[-1]] / ahead[names[0]], top,
-                ahead[top] / ahead[names[0]])
+        top = max(size, key=size.get)
+        return (order, back[order[0]] / back[order[-1]], spread[1] / spread[0], top,
+                size[top] / size[names[0]], back)
 
-    told = measure(r.records)
+    told, start = measure(r.records), measure(r.records[:1])
     if told is None:
         return
-    order, ratio, spread, top, grown = told
-    if 0 < ratio < fade or 0 < spread < fade:          # at 0 the way is cut, not faint
-        yield Finding(
-            "vanishing", "The signal fades along the depth.",
-            [order[0]] if ratio < fade else [names[-1]],
+    order, ratio, spread, _, _, back = told
+    if 0 < ratio < fade or (ratio > 0 and 0 < spread < fade):    # at 0 the way is cut, not faint
+        born = start is not None and (start[1] < fade or start[2] < fade)
+        drops = [math.log(back[b] / back[a]) if back[a] > 0 else 0.0
+                 for a, b in zip(order, order[1:], strict=False)]
+        worst = max(range(len(drops)), key=drops.__getitem__)
+        local = 0 < ratio < fade and drops[worst] > max(-0.6 * math.log(ratio), math.log(30))
+        evidence = (
             f"from {order[-1]} back to {order[0]} the gradient of the outputs changes by "
             f"{_times(ratio)}; from {names[0]} to {names[-1]} the spread of the outputs changes by "
-            f"{_times(spread)}, over {len(names)} layers",
-            ["weights too small for their number of inputs: each layer passes on less than it "
-             "gets", "an activation with a small slope (sigmoid: at most 1/4), layer on layer",
-             "a layer on the way that is dead or saturated"],
-            ["weights of std gain / sqrt(fan_in) with the activation's gain",
-             *([] if norms else ["normalisation layers"]), "residual connections",
-             "fewer layers"], r.first.step)
-    if ratio > blow or grown > blow:
-        start = measure(r.records[:1])
-        born = start is None or start[1] > blow or start[4] > blow
+            f"{_times(spread)}, over {len(names)} layers")
+        if local:
+            a, b = order[worst], order[worst + 1]
+            yield Finding(
+                "bottleneck", "Most of the gradient is lost at one place.", [a, b],
+                f"{_times(math.exp(-drops[worst]))} from {b} back to {a}; {evidence}",
+                [f"what stands between {a} and {b}: an activation that is dead or saturated, "
+                 "weights that are almost zero, a product with something small"],
+                [f"look at the outputs of {a} and of the activation after it"],
+                r.first.step if born else None)
+        else:
+            yield Finding(
+                "vanishing", "The signal fades along the depth.",
+                [order[0]] if ratio < fade else [names[-1]], evidence,
+                ["weights too small for their number of inputs: each layer passes on less than "
+                 "it gets", "an activation with a small slope (sigmoid: at most 1/4), layer on "
+                 "layer"],
+                ["weights of std gain / sqrt(fan_in) with the activation's gain",
+                 *([] if norms else ["normalisation layers"]), "residual connections",
+                 "fewer layers"], r.first.step if born else None)
+    born = start is not None and (start[1] > limits.blow or start[4] > limits.grow)
+    order, ratio, _, top, grown, _ = start if born else told
+    if ratio > limits.blow or grown > limits.grow:
         causes = ["weights too large for their number of inputs: each layer passes on more than "
                   "it gets"]
         if not norms:
@@ -651,8 +681,8 @@ def _depth(r: Reading) -> Iterator[Finding]:
         if not born:
             causes.insert(0, "the weights grew while it trained: the learning rate")
         yield Finding(
-            "exploding", "The signal grows along the depth.", [top] if grown > blow else
-            [order[0]], f"from {names[0]} to {top} the spread of the outputs grows by "
+            "exploding", "The signal grows along the depth.", [top] if grown > limits.grow
+            else [order[0]], f"from {names[0]} to {top} the size of the outputs grows by "
             f"{_times(grown)}; from {order[-1]} back to {order[0]} the gradient changes by "
             f"{_times(ratio)}", causes,
             ["weights of std gain / sqrt(fan_in) with the activation's gain",
@@ -676,7 +706,7 @@ def _speed(r: Reading) -> Iterator[Finding]:
     end, peak = r.rise()
     broke = r.recorder.nonfinite is not None
     if fast > r.limits.fast or (top > r.limits.restless and broke) or (
-            fast > r.limits.restless and (end > 1.1 or peak > 3)):
+            (fast > r.limits.restless or top > r.limits.fast) and (end > 1.1 or peak > 3)):
         step, speed = max(told, key=lambda pair: pair[1])
         behind = "" if math.isnan(end) else (f"; the loss ends at {end:.2g} times the first one, "
                                              f"with {peak:.2g} times at its highest")
@@ -721,8 +751,8 @@ EXPLAINED_BY = {
     "nonfinite": ("too_fast", "unscaled_input", "unscaled_target", "exploding"),
     "too_fast": ("stale_gradient", "uphill", "negative_loss", "unscaled_input", "unscaled_target",
                  "exploding", "hot_scores"),
-    "too_slow": ("saturated", "dead", "vanishing", "zero_init", "squashed_scores", "exploding",
-                 "unscaled_target"),
+    "too_slow": ("saturated", "dead", "vanishing", "bottleneck", "zero_init", "squashed_scores",
+                 "exploding", "unscaled_target"),
     "hot_scores": ("unscaled_input", "exploding"),
     "dead": ("unscaled_input", "zero_init", "constant_input", "exploding", "stale_gradient",
              "vanishing"),
@@ -730,12 +760,16 @@ EXPLAINED_BY = {
                   "copies"),
     "vanishing": ("saturated", "zero_init", "constant_input", "detached", "copies",
                   "unscaled_input"),
+    "bottleneck": ("saturated", "dead", "zero_init", "constant_input", "copies", "unscaled_input"),
     "exploding": ("unscaled_input", "stale_gradient", "uphill", "negative_loss", "saturated"),
     "copies": ("constant_input", "zero_init"),
-    "constant": ("constant_input", "zero_init", "dead", "saturated", "vanishing", "unused",
-                 "too_fast", "exploding", "unscaled_input", "copies", "squashed_scores"),
+    "constant": ("constant_input", "zero_init", "dead", "saturated", "vanishing", "bottleneck",
+                 "unused", "too_fast", "exploding", "unscaled_input", "copies", "squashed_scores"),
     "not_updated": ("vanishing",),
 }
+
+
+LATER = ("dead", "saturated", "vanishing", "bottleneck", "exploding")   # `step` None: not at first
 
 
 def _explain(found: list[Finding]) -> None:
@@ -746,7 +780,7 @@ def _explain(found: list[Finding]) -> None:
     """
     fast = any(f.code == "too_fast" for f in found)
     for f in found:
-        later = f.step is None and f.code in ("dead", "saturated", "exploding")
+        later = f.step is None and f.code in LATER
         for g in found:
             if f.follows is None and g is not f and g.follows is None and (
                     (g.code in EXPLAINED_BY.get(f.code, ()) and g.step is not None)

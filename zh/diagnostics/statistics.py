@@ -23,7 +23,7 @@ import torch
 
 BINS = 50            # of a histogram
 SATURATED = 0.97     # |tanh| beyond which a unit passes back less than 6 % of its gradient
-LARGEST = 1 << 14    # entries that are measured one and all
+LARGEST = 1 << 13    # entries that are measured one and all
 FEWEST = 256         # rows that are measured at least, however wide they are
 ONE_SIDED = ("relu", "relu6", "threshold")              # exactly zero on one side
 TWO_SIDED = ("tanh", "sigmoid", "hardtanh", "hardsigmoid")   # flat on both sides
