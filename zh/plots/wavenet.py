@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from zh import page
-from zh.plots.base import BLUE, GREY, ORANGE, new
+from zh.plots.base import BLUE, GREEN, GREY, INK, ORANGE, new
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +46,42 @@ def flat_context(counting: dict, flat: dict, worth: list, context: int) -> Figur
     right.set(xlabel="places back", ylabel="extra loss", ylim=(1e-3, 2))
     right.set_xlim(0.3, max(flat) + 0.7)
     right.set_xticks(range(1, max(flat) + 1))
+    return fig
+
+
+def reach(curves: dict) -> Figure:
+    """Losses over the letters of context: {model: {letters: [loss of each seed]}}."""
+    fig, ax = new(size=(6.0, 3.2))
+    names = {"n-gram": "counting", "MLP": "flat layer", "WaveNet": "WaveNet"}
+    for (model, rows), color in zip(curves.items(), (GREY, BLUE, ORANGE), strict=True):
+        blocks = sorted(rows)
+        ax.plot(blocks, [statistics.fmean(rows[b]) for b in blocks], "-", color=color,
+                label=names.get(model, model))  # fmt: skip
+        for block in blocks:
+            ax.plot([block] * len(rows[block]), rows[block], "o", color=color, ms=4, alpha=0.7)
+    ax.set_xticks(sorted({block for rows in curves.values() for block in rows}))
+    ax.set(xlabel="letters of context", ylabel="loss on unseen names")
+    ax.legend(loc="upper right")
+    return fig
+
+
+def budget(curves: dict, levels: dict) -> Figure:
+    """Losses over the steps of training: {model: {steps: [loss of each seed]}}, {name: loss}."""
+    fig, ax = new(size=(6.0, 3.3))
+    for (model, rows), color in zip(curves.items(), (BLUE, GREEN, ORANGE), strict=False):
+        steps = sorted(rows)
+        ax.semilogx(steps, [statistics.fmean(rows[s]) for s in steps], "-", color=color,
+                    label=model)  # fmt: skip
+        for s in steps:
+            ax.plot([s] * len(rows[s]), rows[s], "o", color=color, ms=4, alpha=0.7)
+    ticks = sorted({s for rows in curves.values() for s in rows})
+    for name, level in levels.items():
+        ax.axhline(level, color=INK, linewidth=0.9, linestyle=":")
+        ax.text(ticks[0], level, name, va="bottom", fontsize=9)
+    ax.set_xticks(ticks, [f"{s:,}" for s in ticks])
+    ax.minorticks_off()
+    ax.set(xlabel="steps of training", ylabel="loss on unseen names")
+    ax.legend(loc="upper right")
     return fig
 
 
