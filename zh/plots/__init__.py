@@ -71,10 +71,12 @@ from zh.plots.tensor_backprop import (
     who_pays,
 )
 from zh.plots.wavenet import (
+    budget,
     flat_context,
     forgotten,
     ladder_table,
     lectures_table,
+    reach,
     rungs,
     smoothed,
     steps_table,
