@@ -33,15 +33,18 @@ class MLP(Sequential):
     batchnorm=True puts a BatchNorm1d before the tanh, and leaves out the bias before that.
     """
 
-    def __init__(self, block: int = 3, dim: int = 10, hidden: int = 200, *, vocab: int = 27,
-                 batchnorm: bool = False, last: float = 0.1, generator: torch.Generator,
+    def __init__(self, block: int = 3, dim: int = 10, hidden: int = 200, *,
+                 vocab: int = 27, batchnorm: bool = False, last: float = 0.1,
+                 generator: torch.Generator,
                  dtype: torch.dtype = torch.float32):
-        for name, size in dict(block=block, dim=dim, hidden=hidden, vocab=vocab).items():
+        for name, size in dict(block=block, dim=dim, hidden=hidden,
+                               vocab=vocab).items():
             if size < 1:
                 raise ValueError(f"{name} is {size}; it must be 1 or more.")
         made = dict(generator=generator, dtype=dtype)
         table = Embedding(vocab, dim, **made)
-        first = Linear(block * dim, hidden, bias=not batchnorm, gain=5 / 3, **made)
+        first = Linear(block * dim, hidden, bias=not batchnorm, gain=5 / 3,
+                       **made)
         norm = [BatchNorm1d(hidden, dtype=dtype)] if batchnorm else []
         second = Linear(hidden, vocab, gain=last, **made)
         super().__init__(table, Flatten(), first, *norm, Tanh(), second)
@@ -81,7 +84,7 @@ class MLP(Sequential):
         C, W1, W2, b2 = map(_array, (table.weight, first.weight,
                                      second.weight, second.bias))
         x, y, n = x.numpy(), y.numpy(), len(x)
-        ones = np.ones(n, C.dtype)                  # ones @ d is d.sum(0), and faster
+        ones = np.ones(n, C.dtype)                  # ones @ d: a fast d.sum(0)
         if x.min() < 0 or y.min() < 0:              # would count from the end
             raise IndexError("a negative letter")
         # forward

@@ -1,6 +1,14 @@
 """The book's pictures: `base` has the one style, one module a chapter its figures."""
 
-from zh.plots.activations import activation_curves, activation_gallery, hinges
+from zh.plots.activations import (
+    activation_curves,
+    activation_gallery,
+    born,
+    deaths,
+    extremes,
+    hinges,
+    recycled,
+)
 from zh.plots.backprop import finals, nudge, paths, tangents, value_graph
 from zh.plots.base import (
     BLUE,
@@ -38,7 +46,6 @@ from zh.plots.initialization import (
     cobweb,
     confidence,
     depth_profile,
-    drift_histogram,
     escape,
     first_guess,
     first_steps,
@@ -57,6 +64,7 @@ from zh.plots.mlp import (
     pairs_of_distances,
     passage,
     schedules,
+    size_sweep,
     to_floor,
     unseen,
     valley,

@@ -200,3 +200,30 @@ def mixing(weights, rows: dict) -> Figure:
     ax.grid(True, axis="y")
     ax.legend()
     return fig
+
+
+def size_sweep(values, train: dict, dev: dict, xlabel: str, counting: dict, level: float,
+               log: bool) -> Figure:
+    """Recorded runs over one setting: {value: [a loss a seed]} on train and dev.
+
+    counting: {value: loss} of a count model that reads as much, or {}. level: that of a 4-gram.
+    """
+    fig, ax = new(size=(6.2, 3.5))
+    for runs, color, name in ((dev, ORANGE, "new names"), (train, BLUE, "names of training")):
+        means = [sum(runs[v]) / len(runs[v]) for v in values]
+        ax.plot(values, means, "-", color=color, label=name)
+        for v in values:
+            ax.plot([v] * len(runs[v]), runs[v], "o", ms=4, color=color, alpha=0.6)
+    if counting:
+        ax.plot(list(counting), list(counting.values()), "s--", ms=4, lw=1.2, color=GREY,
+                label="counting, new names")  # fmt: skip
+    else:
+        ax.axhline(level, color=GREY, lw=1.2, ls="--", label="4-gram, new names")
+    if log:
+        ax.set_xscale("log")
+        ax.minorticks_off()
+    ax.set_xticks(values, [f"{v:g}" for v in values])
+    ax.set(xlabel=xlabel, ylabel="loss", ylim=(2.1, 2.6))
+    ax.grid(True, axis="y")
+    ax.legend(loc="upper right")
+    return fig
