@@ -3,7 +3,7 @@
     python benchmarks/flat_or_tree.py [plain] [tuned]
 
 plain   20,000 minibatches of 32, learning rate 0.1 and then 0.01 for all, as in the lecture;
-        six seeds, all models from the same minibatches.
+        six seeds.
 tuned   as the ladder: its steps and minibatches, a cosine with the top that suits the model (that
         of the rung without the five further letters), its five seeds. The tree is the ladder's.
 
