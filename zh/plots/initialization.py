@@ -165,3 +165,101 @@ def first_guess(guesses: Mapping[str, Sequence[float]], letters: str) -> Figure:
         ax.set_xticks(range(len(letters)), list(letters))
     axes[-1][0].set(xlabel="next letter")
     return fig
+
+
+def confidence(curve: Sequence[tuple[float, float]], points: Mapping[str, tuple[float, float]],
+               classes: int) -> Figure:  # fmt: skip
+    """First loss over the spread of the scores: random scores as a line, networks as points.
+
+    curve: (spread, loss) pairs, by sampling. points: {name: (spread, loss)}, measured. Dotted:
+    ln(classes) + spread^2 / 2, which is close while the spread is small.
+    """
+    import math
+
+    fig, ax = new(size=(6.2, 3.4))
+    spreads, losses = zip(*curve, strict=True)
+    ax.plot(spreads, losses, color=BLUE, label="random scores")
+    small = [s for s in spreads if s <= 3]
+    rule = [math.log(classes) + s * s / 2 for s in small]
+    ax.plot(small, rule, color=INK, linewidth=1, linestyle=":", label="ln V + half the square")
+    ax.plot(*zip(*points.values(), strict=True), "o", color=ORANGE, label="the network")
+    for name, place in points.items():
+        ax.annotate(name, place, textcoords="offset points", xytext=(-6, 7), ha="right")
+    ax.set_xscale("symlog", linthresh=0.1)
+    ax.set_yscale("log")
+    ticks = [t for t in (3, 4, 6, 10, 20, 30) if t <= max(losses) * 1.1]
+    ax.set_yticks(ticks, [str(t) for t in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(left=-0.02)
+    ax.set(xlabel="spread of the scores", ylabel="first loss")
+    ax.legend(loc="upper left")
+    return fig
+
+
+def into_tanh(pre: Sequence[float], title: str) -> Figure:
+    """Where the pre-activations of a tanh layer lie, over the curve of tanh."""
+    import numpy as np
+
+    fig, ax = new(size=(6.0, 2.8))
+    wide = 6.0
+    z = np.clip(np.asarray(pre, dtype=float), -wide, wide)
+    height, edges = np.histogram(z, bins=48, range=(-wide, wide))
+    ax.bar((edges[:-1] + edges[1:]) / 2, height / height.max(), width=edges[1] - edges[0],
+           color=BLUE, alpha=0.7, label="units (what lies further out is put at the edge)")  # fmt: skip
+    grid = np.linspace(-wide, wide, 121)
+    ax.plot(grid, np.tanh(grid), color=ORANGE, label="tanh")
+    ax.set_title(title, fontsize=11)
+    ax.set(xlabel="pre-activation", ylim=(-1.1, 1.1))
+    fig.legend(loc="outside lower center", ncols=2)
+    return fig
+
+
+def first_steps(guess: Sequence[float], letters: str, curve: Mapping[int, float],
+                levels: Mapping[str, float]) -> Figure:  # fmt: skip
+    """The first guess of a start as bars, and the loss of its first steps with levels to read by.
+
+    curve: {step: loss}; step 0 stands at the left edge of a logarithmic axis.
+    """
+    fig, (left, right) = new(2, 1, size=(6.4, 3.0), width_ratios=(1.15, 1))
+    left.bar(range(len(letters)), [float(v) for v in guess], color=BLUE)
+    left.axhline(1 / len(letters), color=INK, linewidth=0.8, linestyle=":")
+    left.set_xticks(range(0, len(letters), 2), list(letters[::2]))
+    left.set_ylim(0, max(0.3, 1.05 * max(guess)))
+    left.set_title("its first guess", fontsize=11)
+    right.plot([max(1, s) for s in curve], list(curve.values()), "o-", color=ORANGE, markersize=4)
+    for name, level in levels.items():
+        right.axhline(level, color=INK, linewidth=0.8, linestyle=":")
+        right.text(max(curve), level, name, ha="right", va="bottom", fontsize=9.5)
+    right.set_xscale("log")
+    right.set_ylim(2.4, max(4.2, 1.03 * max(curve.values())))
+    right.set_xticks([1, 10, 100], ["0", "10", "100"])
+    right.minorticks_off()
+    right.set_title("loss on new names", fontsize=11)
+    right.set(xlabel="step")
+    return fig
+
+
+def escape(losses: Mapping[str, Sequence[float]], waits: Mapping[float, float]) -> Figure:
+    """Losses of runs that start next to a saddle, and when they left it over how far they began.
+
+    losses: {name: loss at every step}. waits: {difference at the start: step of leaving}.
+    """
+    import numpy as np
+
+    fig, (left, right) = new(2, 1, size=(6.4, 3.2), width_ratios=(1.3, 1))
+    for i, (name, values) in enumerate(losses.items()):
+        rare = range(0, len(values), 10)
+        left.plot([t + 1 for t in rare], [values[t] for t in rare], label=name,
+                  color=[*COLORS, GREY][i % 6])  # fmt: skip
+    left.set_xscale("log")
+    left.set_title("loss", fontsize=11)
+    left.set(xlabel="step")
+    x, y = np.log10(list(waits)), list(waits.values())
+    slope, at = np.polyfit(x, y, 1)
+    right.plot(x, y, "o", color=ORANGE)
+    right.plot(x, slope * x + at, color=INK, linewidth=1, linestyle=":")
+    right.set_title("step of the escape", fontsize=11)
+    right.set(xlabel="log10 of the difference")
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3,
+               title="difference at the start")  # fmt: skip
+    return fig
