@@ -112,7 +112,8 @@ class MLP(Sequential):
         demb = (d @ W1.T).reshape(-1, C.shape[1])               # (n*T, E)
         onehot = np.eye(len(C), dtype=C.dtype).take(x.reshape(-1), 0)  # (n*T, V)
         grads = [onehot.T @ demb, embcat.T @ d, *dmiddle, *dsecond]
-        return torch.from_numpy(np.asarray(loss)), [torch.from_numpy(g) for g in grads]
+        return torch.from_numpy(np.asarray(loss)), [torch.from_numpy(g)
+                                                    for g in grads]
 
     def _check(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         """Raise where contexts x, or answers y, are not what the model reads."""
