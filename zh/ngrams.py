@@ -78,11 +78,12 @@ class NGram(Layer):
         self._check(X, fitted=True)
         extra = self.k * self.vocab                 # imagined letters, in all
         p = torch.ones(len(X), self.vocab, dtype=torch.float64) / self.vocab
-        levels = list(self._rows(X))
-        for counts, seen in levels if self.backoff else levels[-1:]:
-            total = counts.sum(1, keepdim=True)     # (B, 1)
-            mixed = (counts + extra * p) / (total + extra)
-            p = mixed.where(seen, p)                # (B, vocab)
+        for length, (table, row, seen) in enumerate(self._rows(X)):
+            if self.backoff or length == self.block:
+                counts = table[row].double()        # (B, vocab)
+                total = counts.sum(1, keepdim=True)
+                mixed = (counts + extra * p) / (total + extra)
+                p = mixed.where(seen, p)
         if not (self.backoff or self.k):
             p = p.where(seen, 0.0)                  # nothing to fall back on
         return p
@@ -101,7 +102,7 @@ class NGram(Layer):
         return len(self.levels[-1][0]) if self.levels else 0
 
     def _rows(self, X):
-        """By length of context: counts (B, vocab), and if it occurred (B, 1)."""
+        """By length of context: the counts, each context's row in them, whether it occurred."""
         below, row = 1, torch.zeros(len(X), dtype=torch.int64)       # (B,)
         seen = torch.ones(len(X), 1, dtype=torch.bool)
         for length, (codes, counts) in enumerate(self.levels):
@@ -109,7 +110,7 @@ class NGram(Layer):
             row = torch.searchsorted(codes, code).clamp(max=len(codes) - 1)
             seen = seen & (codes[row] == code)[:, None]
             below = len(codes)
-            yield counts[row].double(), seen
+            yield counts, row, seen
 
     def _check(self, X, Y=None, fitted=False):
         if fitted and not self.levels:
