@@ -294,8 +294,8 @@ def _nonfinite(r: Reading) -> Iterator[Finding]:
         "output": ["a function outside its domain: log or division at 0, sqrt below 0, exp of "
                    "something large", "numbers too large for their precision: the layer before "
                    "it grows"],
-        "loss": ["log(0) in the loss: a probability that became 0",
-                 "scores too large for their precision"],
+        "loss": ["numbers that grew from step to step until they overflowed: the learning rate",
+                 "log(0) in the loss: a probability that became 0"],
         "gradient": ["a function whose slope is infinite where its value is not: sqrt or a norm "
                      "at 0, a power below 1", "the values are finite but their squares are not"],
         "update": ["the gradient overflows the precision of the parameters",
@@ -752,7 +752,7 @@ EXPLAINED_BY = {
     "too_fast": ("stale_gradient", "uphill", "negative_loss", "unscaled_input", "unscaled_target",
                  "exploding", "hot_scores"),
     "too_slow": ("saturated", "dead", "vanishing", "bottleneck", "zero_init", "squashed_scores",
-                 "exploding", "unscaled_target"),
+                 "copies", "exploding", "unscaled_target"),
     "hot_scores": ("unscaled_input", "exploding"),
     "dead": ("unscaled_input", "zero_init", "constant_input", "exploding", "stale_gradient",
              "vanishing"),
@@ -765,7 +765,7 @@ EXPLAINED_BY = {
     "copies": ("constant_input", "zero_init"),
     "constant": ("constant_input", "zero_init", "dead", "saturated", "vanishing", "bottleneck",
                  "unused", "too_fast", "exploding", "unscaled_input", "copies", "squashed_scores"),
-    "not_updated": ("vanishing",),
+    "not_updated": ("vanishing", "bottleneck", "saturated"),
 }
 
 
