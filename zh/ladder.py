@@ -15,9 +15,9 @@ in the development set.  On one fixed split only the first is seen, and a count 
 seed.  Over several splits both are seen, and the models can be compared split by split, as pairs:
 a split with hard names is hard for all of them, and falls out of the difference.
 
-No error bar knows the budget. All networks here see the same number of examples, and one that learns
-more slowly may be surely worse at that number and level with the others at twice as many: the sweep
-"steps" of `benchmarks/sweeps.py` shows it for batch normalisation.
+No error bar knows the budget.  All networks here see the same number of examples, and one that
+learns more slowly may be surely worse at that number and level with the others at twice as many:
+the sweep "steps" of `benchmarks/sweeps.py` shows it for batch normalisation.
 
 The standard error of two means that share nothing: Welch 1947.
 """
