@@ -356,6 +356,24 @@ def test_inplace_functions_tuples_and_recurrent_layers():
     assert record.layers["rnn"].shape == (20, 1, 5) and record.layers["rnn"].grad is not None
 
 
+def test_outputs_in_a_dict_and_inputs_by_name():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(6, 3)
+
+        def forward(self, *, inputs):
+            return {"logits": self.fc(inputs), "inputs": inputs}
+
+    torch.manual_seed(0)
+    model, (x, y) = Net(), batch()
+    with Recorder(model) as recorder:
+        F.cross_entropy(model(inputs=x)["logits"], y).backward()
+    record = recorder.at()
+    assert list(record.layers) == ["input", "fc"] and record.output == "fc"
+    assert record.layers["fc"].source == "input"
+
+
 def test_a_validation_between_steps_is_left_out():
     model, (x, y) = network(), batch()
     recorder = Recorder(model, every=1)
@@ -368,9 +386,10 @@ def test_a_validation_between_steps_is_left_out():
     assert recorder.at().layers["0"].calls == 1
 
 
-def test_without_a_backward_pass():
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_a_backward_pass(mode):
     model, (x, _) = network(), batch()
-    with torch.no_grad(), Recorder(model) as recorder:
+    with mode(), Recorder(model) as recorder:
         model(x)
     record = recorder.at()
     assert record.layers["1"].grad is None and record.parameters["0.weight"].update is None
@@ -419,6 +438,7 @@ def test_gradient_accumulation_within_a_step_is_no_stale_gradient():
 @pytest.mark.parametrize("wrong, error, words", [
     (lambda: Recorder(lambda x: x), TypeError, "torch.nn.Module"),
     (lambda: Recorder(network(), every=0), ValueError, "every is 0"),
+    (lambda: Recorder(nn.LazyLinear(3)), ValueError, "run one batch"),
     (lambda: Recorder(network()).step(torch.ones(2)), ValueError, "one number"),
     (lambda: Recorder(network()).at(), LookupError, "nothing is recorded"),
     (lambda: diagnose(Recorder(network())), LookupError, "nothing is recorded"),

@@ -134,7 +134,9 @@ class Recorder:
 
     `records` has the recorded steps, `losses` the loss of every step that was handed to `step`,
     `nonfinite` the first NaN or infinity. Several recorders may watch one model, nested or not.
-    Raises TypeError for anything else than a model, ValueError for every < 1 or keep < 2.
+    The modules and parameters are those that the model has when it is attached.
+    Raises TypeError for anything else than a model, ValueError for every < 1, keep < 2 or
+    parameters that have no shape yet (lazy modules).
     """
 
     def __init__(self, model: torch.nn.Module | Layer, every: int = 10, *, keep: int = 400):
@@ -143,6 +145,10 @@ class Recorder:
                             f"{type(model).__name__}. Put functions into a module.")
         if every < 1 or keep < 2:
             raise ValueError(f"every is {every} and keep {keep}; every is 1 or more, keep 2.")
+        if any(isinstance(p, torch.nn.parameter.UninitializedTensorMixin)
+               for p in model.parameters()):
+            raise ValueError("the model has lazy parameters without a shape yet: run one batch "
+                             "through it before a Recorder is attached.")
         self.model = getattr(model, "_orig_mod", model)        # inside torch.compile(model)
         self.every, self.keep = int(every), int(keep)
         self.records: list[Record] = []
@@ -343,12 +349,12 @@ class _Sample:
             source, axis = f"{name} (input)", _axis("", x)
             self._note(source, FUNCTIONS[node], x, axis,
                        activations(x, axis, FUNCTIONS[node]), True, False, training, None)
-        if y in self.seen and self.seen[y][2] == y._version:
+        if y in self.seen and self.seen[y][2] == _version(y):
             if module is self.recorder.model:
                 self.record.output = self.seen[y][0]
             return                                 # it hands on what another module made
         if x is not None and y is not x and y.data_ptr() == x.data_ptr() and source is not None:
-            self.seen[y] = source, -1, y._version  # the same numbers in another shape
+            self.seen[y] = source, -1, _version(y)  # the same numbers in another shape
             return
         if part.leaf or module is self.recorder.model:
             kind = FUNCTIONS.get(_node(y), kind) if kind not in FUNCTIONS.values() else kind
@@ -359,7 +365,7 @@ class _Sample:
             self.record.output = name
 
     def _note(self, name, kind, y, axis, values, leaf, weights, training, source) -> None:
-        self.seen[y] = name, axis, y._version
+        self.seen[y] = name, axis, _version(y)
         if values is None:
             return
         if values.nonfinite:
@@ -578,6 +584,11 @@ def _node(tensor) -> str:
     """The name of the graph node that made a tensor, "" if there is none."""
     made = getattr(tensor, "grad_fn", None)
     return "" if made is None else made.name()
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """How often a tensor was changed in place; tensors of inference mode do not count it."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _axis(kind: str, y: torch.Tensor, before: int | None = None) -> int:
