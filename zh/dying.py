@@ -66,7 +66,8 @@ class Deaths:
     """What happened, for S settings and K seeds; a layer axis has the two hidden layers.
 
     dead (S, K, 2): units dead at the end.  killed, revived (S, K, 2): how many went and came
-    back, from one look to the next.  history (looks, S, K, 2): dead at each look.  right (S, K):
+    back, from one look to the next.  history (looks, S, K, 2): dead at each look, the first
+    before the first step.  right (S, K):
     share of the examples on the right side.  diverged (S, K): the loss or its gradient was no
     number; such a run is left as it was before that step.  x (S, K, N, 2), y (K, N): the
     examples.  weight (S, K, 2, units), bias (S, K, units): the first layer at the end.
@@ -159,7 +160,8 @@ def _moons(settings, norm, starts, every):
     def look():
         return torch.stack([dead(z) for z in _forward(P, x, norm, leak)[1]], 1)   # (R, 2, units)
 
-    before, counts = look(), []
+    before = look()
+    counts = [before.sum(-1)]
     killed, revived = torch.zeros(R, 2), torch.zeros(R, 2)
     sound = torch.ones(R, 1, 1, dtype=torch.bool)
     for step, rows in enumerate(batches, 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zh.plots.base import BLUE, GREY, INK, ORANGE, new
+from zh.plots.base import BLUE, GREEN, GREY, INK, ORANGE, PINK, new
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,3 +135,74 @@ def _clip(w, b, across, up):
         return None
     first, last = min(inside), max(inside)
     return (first[0], last[0]), (first[1], last[1])
+
+
+def extremes(pictures: dict[str, Tensor]) -> Figure:
+    """Where a hidden layer is flat: {title: (examples, units) of True where it is}, in ink."""
+    import numpy as np
+    from matplotlib.colors import ListedColormap
+
+    fig, axes = new(1, len(pictures), size=(6.0, 1.5 * len(pictures) + 0.4), sharex=True)
+    for ax, (title, flat) in zip(np.atleast_1d(axes), pictures.items(), strict=True):
+        picture = np.ma.masked_equal(flat.numpy().astype(float), 0.0)
+        ax.imshow(picture, cmap=ListedColormap([BLUE]), aspect="auto", interpolation="nearest")
+        ax.set(ylabel="example", title=title)
+    np.atleast_1d(axes)[-1].set_xlabel("unit of the hidden layer")
+    return fig
+
+
+def deaths(steps: list[int], runs: dict[str, Tensor], units: int = 64) -> Figure:
+    """Dead units over the steps, first layer left, second right: {label: (looks, 2)}."""
+    fig, axes = new(2, size=(6.4, 3.2), sharey=True)
+    styles = [("-", BLUE), ("--", GREEN), ("-.", PINK), (":", ORANGE)]
+    for layer, ax in enumerate(axes):
+        for (label, counts), (dash, color) in zip(runs.items(), styles, strict=False):
+            ax.plot(steps, counts[:, layer], linestyle=dash, color=color, label=label)
+        ax.set(xlabel="step", ylim=(-1, units + 1), title=("first layer", "second layer")[layer])
+    axes[0].set_ylabel(f"dead of {units}")
+    axes[0].legend(loc="center right")
+    return fig
+
+
+def recycled(curves: dict[str, list[float]], keep: float, shares: list[float], chosen: str,
+             share: float) -> Figure:
+    """Loss over the share of dead units that is recycled; {label: a loss for each share}."""
+    fig, ax = new(size=(6.0, 3.3))
+    ax.axhline(keep, color=GREY, linestyle="--", linewidth=1.2, label="all kept")
+    looks = ((BLUE, "o", "-"), (ORANGE, "s", "--"))
+    for (label, losses), (color, mark, dash) in zip(curves.items(), looks, strict=True):
+        ax.plot([0, *shares], [keep, *losses], color=color, marker=mark, linestyle=dash,
+                label=label, markersize=4)
+    at = curves[chosen][shares.index(share)]
+    ax.plot([share], [at], marker="o", markersize=13, fillstyle="none", color=INK)
+    ax.set(xlabel="share of the dead units that is recycled", ylabel="loss on the whole ring",
+           ylim=(0.08, 0.17))
+    ax.set_title(f"{chosen}, {share:.0%} recycled: loss {at:.3f}")
+    ax.legend(loc="lower left")
+    return fig
+
+
+def born(depths: list[int], shares: dict[int, list[float]], depth: int, width: int, at: Tensor,
+         outputs: Tensor) -> Figure:
+    """How many random networks are dead by depth, and what some of them compute.
+
+    shares: {width: share dead at each of depths}.  outputs (nets, N): over the inputs at (N,).
+    """
+    fig, (left, right) = new(2, size=(6.6, 3.3))
+    for w, line in shares.items():
+        mine = w == width
+        left.plot(depths, line, color=BLUE if mine else GREY, marker="o", markersize=3,
+                  linewidth=2 if mine else 1, alpha=1 if mine else 0.6)
+        left.annotate(f"{w}", (depths[-1], line[-1]), xytext=(5, -3), textcoords="offset points",
+                      fontsize=10, color=INK)
+    left.axvline(depth, color=ORANGE, linestyle=":")
+    left.set(xscale="log", xlabel="layers", ylabel="share born dead", ylim=(-0.03, 1.03),
+             title="by width (right end)")
+    for line in outputs:
+        flat = bool((line == 0).all())
+        right.plot(at, line, color=ORANGE if flat else BLUE, linestyle="--" if flat else "-",
+                   linewidth=1.3, alpha=0.8)
+    right.set(xlabel="input", ylabel="output", ylim=(-0.2, 4))
+    count = int((outputs == 0).all(1).sum())
+    right.set_title(f"width {width}, {depth} layers: {count} of {len(outputs)} flat", fontsize=11)
+    return fig
