@@ -776,14 +776,16 @@ def _explain(found: list[Finding]) -> None:
     """Set `follows` where another finding explains one; a cause is not its own consequence.
 
     What was not there at the first record (no `step`) came with training: "too_fast" explains it,
-    and it explains nothing. Two that explain each other: the one that the rules name first stays.
+    and it explains nothing but a layer that it cut. Two that explain each other: the one that the
+    rules name first stays.
     """
     fast = any(f.code == "too_fast" for f in found)
     for f in found:
         later = f.step is None and f.code in LATER
         for g in found:
             if f.follows is None and g is not f and g.follows is None and (
-                    (g.code in EXPLAINED_BY.get(f.code, ()) and g.step is not None)
+                    (g.code in EXPLAINED_BY.get(f.code, ())
+                     and (g.step is not None or f.code in ("constant", "bottleneck")))
                     or (later and fast and g.code == "too_fast")):
                 f.follows = g.code
 
