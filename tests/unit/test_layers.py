@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zh import activations
 from zh.layers import (
+    Activate,
     BatchNorm1d,
     Embedding,
     Flatten,
@@ -33,6 +35,27 @@ def assert_all_close(mine, theirs, tol=1e-12):
     for a, b in zip(mine, theirs, strict=True):
         assert a.shape == b.shape
         torch.testing.assert_close(a, b, rtol=tol, atol=tol)
+
+
+# --------------------------------------------------------------------------- Activate
+
+
+@pytest.mark.parametrize("name, twin", [
+    ("relu", torch.nn.ReLU()), ("tanh", torch.nn.Tanh()), ("gelu", torch.nn.GELU()),
+    ("leaky_relu", torch.nn.LeakyReLU()), ("silu", torch.nn.SiLU())])  # fmt: skip
+def test_activate_is_torchs_layer(name, twin):
+    x = torch.randn(3, 4, 5, generator=gen(), dtype=torch.float64, requires_grad=True)
+    layer = Activate(name)
+    out, ref = layer(x), twin(x)
+    assert_all_close([out, *grads(out.sum(), [x])], [ref, *grads(ref.sum(), [x])])
+    assert layer.parameters() == [] and repr(layer) == f"Activate({name!r})"
+
+
+def test_activate_takes_a_function_and_names_the_known():
+    x = torch.tensor([-2.0, 3.0])
+    assert torch.equal(Activate(activations.leaky_relu_with(0.5))(x), torch.tensor([-1.0, 3.0]))
+    with pytest.raises(ValueError, match="there is no activation 'rleu'"):
+        Activate("rleu")
 
 
 # --------------------------------------------------------------------------- Linear
