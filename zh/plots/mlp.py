@@ -61,13 +61,14 @@ def passage(context: str, vectors, hidden, probs, letters: str) -> Figure:
 def to_floor(losses, floor: float) -> Figure:
     """A loss that falls towards a level it cannot pass; both axes logarithmic, loss less floor."""
     fig, (left, right) = new(2, size=(6.4, 3.0))
-    steps = range(1, len(losses) + 1)
-    left.plot(steps, losses, color=BLUE)
+    steps = sorted({round(len(losses) ** (i / 150)) for i in range(151)})  # even on the log axis
+    some = [losses[step - 1] for step in steps]
+    left.plot(steps, some, color=BLUE)
     left.axhline(floor, color=ORANGE, lw=1.2, ls="--")
     left.text(len(losses), floor * 1.08, "floor", color=ORANGE, ha="right", va="bottom")
     left.set_xscale("log")
     left.set(xlabel="step", title="loss", ylim=(0, None))
-    right.loglog(steps, [max(loss - floor, 1e-7) for loss in losses], color=BLUE)
+    right.loglog(steps, [max(loss - floor, 1e-7) for loss in some], color=BLUE)
     right.set(xlabel="step", title="loss less floor")
     right.grid(True)
     return fig
