@@ -59,7 +59,6 @@ from zh.plots.mlp import (
     by_seen,
     cosines,
     fitting,
-    letter_map,
     mixing,
     pairs_of_distances,
     passage,

@@ -154,18 +154,6 @@ def fitting(steps, train, dev, best: float | None = None) -> Figure:
     return fig
 
 
-def letter_map(points, letters: str, xlabel: str, ylabel: str) -> Figure:
-    """Letters where a map puts them: points (V, 2). Vowels in orange, the mark in grey."""
-    fig, ax = new(size=(5.0, 4.4))
-    for (x, y), letter in zip(points, letters, strict=True):
-        color = ORANGE if letter in "aeiou" else GREY if letter == "." else BLUE
-        ax.plot([x], [y], "o", ms=13, color=color, alpha=0.22, mew=0)
-        ax.text(x, y, letter, ha="center", va="center", color=INK, fontsize=11)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.margins(0.08)
-    return fig
-
-
 def pairs_of_distances(maps: dict) -> Figure:
     """Distance on a map over distance in all dimensions, every third pair: {title: (all, map)}."""
     fig, axes = new(len(maps), size=(6.4, 2.9), sharey=True)
