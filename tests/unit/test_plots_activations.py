@@ -55,3 +55,42 @@ def test_hinges_lie_on_their_lines_and_the_dead_are_counted():
         at = weight[:, unit] @ ends + near[unit]
         torch.testing.assert_close(at, torch.zeros(2), atol=1e-5, rtol=0)
     assert len(plots.hinges(x, torch.tensor([0, 1, 1]), weight, bias).axes[0].lines) == 2
+
+
+def test_extremes_fill_what_is_flat():
+    flat = torch.zeros(4, 6, dtype=torch.bool)
+    flat[1, 2] = flat[3, 5] = True
+    fig = plots.extremes({"a": flat, "b": ~flat})
+    for ax, picture in zip(fig.axes, (flat, ~flat), strict=True):
+        shown = ax.images[0].get_array()
+        assert shown.shape == (4, 6) and (~shown.mask == picture.numpy()).all()
+
+
+def test_deaths_draws_every_look_of_both_layers():
+    runs = {"calm": torch.zeros(3, 2), "wild": torch.tensor([[0, 1], [30, 40], [30, 20]])}
+    fig = plots.deaths([0, 5, 10], runs)
+    for layer, ax in enumerate(fig.axes):
+        for label, counts in runs.items():
+            assert line(ax, label).get_ydata().tolist() == counts[:, layer].tolist()
+            assert line(ax, label).get_xdata().tolist() == [0, 5, 10]
+
+
+def test_recycled_marks_what_was_chosen():
+    curves = {"anew": [0.12, 0.1], "old": [0.15, 0.14]}
+    fig = plots.recycled(curves, 0.16, [0.5, 1.0], "old", 0.5)
+    ax = fig.axes[0]
+    assert line(ax, "anew").get_ydata().tolist() == [0.16, 0.12, 0.1]  # from keeping all
+    mark = ax.lines[-1]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (0.5, 0.15)
+    title = ax.get_title(loc="left") or ax.get_title()
+    assert title == "old, 50% recycled: loss 0.150"
+
+
+def test_born_counts_the_flat_ones():
+    at = torch.linspace(-1, 1, 5)
+    outputs = torch.stack([torch.zeros(5), at.relu(), torch.zeros(5)])
+    fig = plots.born([1, 10], {2: [0.1, 0.9], 4: [0.0, 0.2]}, 10, 2, at, outputs)
+    left, right = fig.axes
+    assert [drawn.get_linestyle() for drawn in right.lines] == ["--", "-", "--"]
+    assert "2 of 3 flat" in (right.get_title(loc="left") or right.get_title())
+    assert [drawn.get_ydata()[-1] for drawn in left.lines[:2]] == [0.9, 0.2]

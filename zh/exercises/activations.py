@@ -206,11 +206,11 @@ EXERCISES = [
         kind="number",
         answer=lambda: survives(3, 10),
         mistakes=[
-            (lambda: 0.5**30, "That asks that all thirty units fire. One in each layer is enough."),
+            (lambda: 0.5**30, "That is the chance that all thirty units fire, or that none does. "
+                              "One in each layer is enough."),
             (lambda: 1 - 0.125**10, "That is the chance that not all layers are off. Each single "
                                     "one must let something through."),
             (lambda: 1 - survives(3, 10), "That is the chance that it does not get through."),
-            (lambda: 0.125**10, "That is the chance that every layer is off."),
             (lambda: 0.875, "That is one layer."),
             (lambda: survives(10, 3), "Width and depth are exchanged."),
         ],

@@ -57,8 +57,8 @@ export default {
     const choose = el("select", { onchange: () => s.set({ f: choose.value }) }, Object.keys(FUNCTIONS).map((name) => el("option", { value: name }, name)));
     const level = el("select", { onchange: () => s.set({ flat: +level.value }) }, FLATS.map((v) => el("option", { value: v }, String(v))));
     const range = (max, text, change) => {
-      const out = el("output"), input = el("input", { type: "range", min: 0, max, step: 1, oninput: () => change(+input.value) });
-      return { input, out, box: field(text, el("span", null, input, " ", out)) };
+      const out = el("strong"), input = el("input", { type: "range", min: 0, max, step: 1, oninput: () => change(+input.value) });
+      return { input, out, box: el("label", { class: "zh-field" }, el("span", null, text, " ", out), input) };
     };
     const size = range(STDS.length - 1, "standard deviation of the input", (k) => s.set({ std: STDS[k] }));
     const place = range(16, "mean of the input", (k) => s.set({ mean: (k - 8) / 2 }));
@@ -97,15 +97,15 @@ export default {
       const text = (x, y, words, more) => svg("text", { x, y, "font-size": 16, ...more }, words);
       picture.replaceChildren(...grey, axis(py(0)), axis(dy(0)),
         svg("line", { x1: px(0), x2: px(0), y1: 0, y2: HIGH - 24, stroke: color.ink, "stroke-opacity": 0.35 }),
-        ...[-1, 1, 2].map((v) => text(px(0) + 5, py(v) + 5, show(v))), ...[-4, -2, 2, 4].map((v) => text(px(v), HIGH - 6, show(v), { "text-anchor": "middle" })),
+        ...[-1, 1, 2].map((v) => text(4, py(v) + 5, show(v))), ...[-4, -2, 2, 4].map((v) => text(px(v), HIGH - 6, show(v), { "text-anchor": "middle" })),
         svg("path", { d: path(slope, true), fill: "none", stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "8 5" }),
         svg("path", { d: path(g), fill: "none", stroke: color.blue, "stroke-width": 3 }),
         svg("path", { d: `${path(density, false, dy)}L${WIDE} ${dy(0)}L0 ${dy(0)}Z`, fill: color.blue, "fill-opacity": 0.3, stroke: color.blue, "stroke-width": 1.2 }),
-        svg("line", { x1: 12, x2: 42, y1: 16, y2: 16, stroke: color.blue, "stroke-width": 3 }), text(50, 21, f),
-        svg("line", { x1: 12, x2: 42, y1: 40, y2: 40, stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "8 5" }), text(50, 45, "its slope"),
-        text(8, HIGH - 30, "inputs"));
+        svg("line", { x1: 62, x2: 92, y1: 16, y2: 16, stroke: color.blue, "stroke-width": 3 }), text(100, 21, f),
+        svg("line", { x1: 62, x2: 92, y1: 40, y2: 40, stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "8 5" }), text(100, 45, "its slope"),
+        text(32, HIGH - 30, "inputs"));
       const words = `${(100 * a.share).toFixed(1)} % of the inputs meet a slope below ${flat}. `
-        + `The output has mean ${show(a.first, 3)} and mean square ${show(a.second, 3)}; the mean square of the slope is ${show(a.slope2, 3)}.`;
+        + `The output has mean ${show(Math.abs(a.first) < 1e-9 ? 0 : a.first, 3)} and mean square ${show(a.second, 3)}; the mean square of the slope is ${show(a.slope2, 3)}.`;
       picture.setAttribute("aria-label", `${f} and its slope over inputs from ${-REACH} to ${REACH}, and the density of inputs of mean ${mean} and standard deviation ${std}. ${words}`);
       numbers.textContent = words;
       if (!first) say(`${f}, standard deviation ${show(std)}, mean ${show(mean)}: ${(100 * a.share).toFixed(1)} % flat.`);

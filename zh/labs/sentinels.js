@@ -41,12 +41,12 @@ export default {
     };
     const kick = pick("kick", "size of the twelve first steps", d.kicks, (v) => (v ? String(v) : "0 (no kick)"));
     const gap = pick("gap", "hidden sector", d.gaps, (v) => `${show(360 * v)}°`);
-    const out = el("output"), radius = el("input", { type: "range", min: 0.5, max: 4, step: 0.1, oninput: () => s.set({ radius: +radius.value }) });
+    const out = el("strong"), radius = el("input", { type: "range", min: 0.5, max: 4, step: 0.1, oninput: () => s.set({ radius: +radius.value }) });
     const canvas = el("canvas", { width: CELLS, height: CELLS, "aria-hidden": "true" });
     const over = svg("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img" });
     const numbers = el("p", { class: "zh-sentinels-numbers" });
     root.append(el("style", null, STYLE), el("div", { class: "zh-row" }, kick.box, gap.box),
-      el("div", { class: "zh-row" }, field("radius asked about", el("span", null, radius, " ", out))),
+      el("div", { class: "zh-row" }, el("label", { class: "zh-field" }, el("span", null, "radius asked about ", out), radius)),
       el("div", { class: "zh-sentinels-map" }, canvas, over), numbers);
     const say = announcer(root);
     const at = (r, turn) => [SIZE / 2 + (r * Math.cos(TURN * turn) * SIZE) / (2 * REACH), SIZE / 2 - (r * Math.sin(TURN * turn) * SIZE) / (2 * REACH)];
