@@ -17,7 +17,9 @@ the count of every context; they differ in how these are spread:
     add-k      evenly over the alphabet                     (Lidstone 1920; add-one: Laplace)
     back-off   as the model with one letter less of context would have it, and so on down to the
                letters alone, which are mixed with the uniform distribution
-               (the predictive distribution of MacKay and Peto 1995, with one strength for all)
+               (the predictive distribution of MacKay and Peto 1995, with one strength for all).
+               Strictly this is interpolation: the shorter context is mixed in everywhere.  In
+               Katz's back-off (1987) it answers only where the count is zero
 
 Left out: discounting (Good-Turing, Kneser-Ney; Chen and Goodman 1996 compare them).
 """
@@ -44,11 +46,20 @@ class NGram(Layer):
     def __init__(self, n: int, k: float = 0.1, *, backoff: bool = False, vocab: int = 27):
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n is {n!r}; an n-gram has 1 letter or more (2: pairs of letters)")
-        if not 0 <= k < float("inf"):
-            raise ValueError(f"k is {k!r}; it is what is added to each count, 0 or more")
         self.n, self.k, self.backoff, self.vocab = n, k, backoff, vocab
         self.block = n - 1
         self.levels: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    @property
+    def k(self) -> float:
+        """Imagined observations of each letter in every context: a number, 0 or more."""
+        return self._k
+
+    @k.setter
+    def k(self, k: float) -> None:
+        if isinstance(k, bool) or not 0 <= k < float("inf"):
+            raise ValueError(f"k is {k!r}; it is what is added to each count, 0 or more")
+        self._k = k
 
     def fit(self, X: torch.Tensor, Y: torch.Tensor) -> NGram:
         """Count: contexts X (N, n - 1 or more), the letter after each Y (N,).
@@ -59,6 +70,7 @@ class NGram(Layer):
         long for an int64. Returns the model itself.
         """
         self._check(X, Y)
+        X, Y = X.long(), Y.long()               # codes outgrow smaller integers
         self.levels = []
         below, row = 1, torch.zeros(len(X), dtype=torch.int64)
         for length in range(self.n):
@@ -94,7 +106,8 @@ class NGram(Layer):
 
     def loss(self, X: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:
         """`nll` as a tensor with one float64 entry."""
-        return -self.probabilities(X).gather(1, Y[:, None]).log().mean()
+        self._check(X, Y, fitted=True)
+        return -self.probabilities(X).gather(1, Y.long()[:, None]).log().mean()
 
     @property
     def contexts(self) -> int:
@@ -103,6 +116,7 @@ class NGram(Layer):
 
     def _rows(self, X):
         """By length of context: the counts, each context's row in them, whether it occurred."""
+        X = X.long()                            # codes outgrow smaller integers
         below, row = 1, torch.zeros(len(X), dtype=torch.int64)       # (B,)
         seen = torch.ones(len(X), 1, dtype=torch.bool)
         for length, (codes, counts) in enumerate(self.levels):

@@ -1,6 +1,7 @@
 """zh.ngrams against counting with dictionaries, closed forms, and properties (hypothesis)."""
 
 import math
+import time
 from collections import Counter
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zh import data
+from zh import data, sampling
 from zh.ngrams import NGram
 
 word = st.text("abcd", min_size=1, max_size=6)
@@ -136,6 +137,34 @@ def test_k_can_be_changed_without_counting_again():
     assert model.nll(X, Y) == NGram(3, k=2.0).fit(X, Y).nll(X, Y)
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_small_integers_count_as_large_ones_do(kind):
+    train, dev, _ = (data.windows(part, 4) for part in data.split(data.names()))
+    for n in (1, 3, 5):
+        right = NGram(n).fit(*train)
+        small = NGram(n).fit(train[0].to(kind), train[1].to(kind))
+        assert small.nll(dev[0].to(kind), dev[1].to(kind)) == right.nll(*dev)
+
+
+def test_the_trigrams_of_the_bundled_names_take_well_under_a_second():
+    X, Y = data.windows(data.names(), 2)
+
+    def seconds():
+        start = time.perf_counter()
+        NGram(3).fit(X, Y)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_names_are_drawn_from_a_model_without_context():
+    names = ["anna", "bob"] * 50
+    model = NGram(1, k=0).fit(*data.windows(names, 1))
+    drawn = sampling.names(model, 3000, torch.Generator().manual_seed(1))
+    assert set("".join(drawn)) == set("anbo")
+    assert sum(n == "" for n in drawn) / 3000 == pytest.approx(2 / 9, abs=0.03)  # 2 ends of 9
+
+
 def test_what_was_never_seen():
     X, Y = data.windows(["anna"], 2)
     unsmoothed = NGram(3, k=0).fit(X, Y)
@@ -172,6 +201,13 @@ def test_a_model_like_the_others():
         (lambda X, Y: NGram(2).fit(X[:0], Y[:0]), ValueError, "at least one"),
         (lambda X, Y: NGram(2, vocab=5).fit(X, Y), ValueError, "0 to 4"),
         (lambda X, Y: NGram(2).fit(X, Y)(X + 26), ValueError, "0 to 26"),
+        (lambda X, Y: NGram(2).fit(X, Y).nll(X, Y[:3]), ValueError, "one letter for each row"),
+        (lambda X, Y: NGram(2).fit(X, Y).loss(X, Y[:, None]), ValueError, "one letter for each"),
+        (lambda X, Y: NGram(2).fit(X, Y).nll(X, Y + 26), ValueError, "0 to 26"),
+        (lambda X, Y: NGram(2).fit(X, Y).nll(X[:0], Y[:0]), ValueError, "at least one"),
+        (lambda X, Y: NGram(2).nll(X, Y), RuntimeError, r"fit\(X, Y\) first"),
+        (lambda X, Y: setattr(NGram(2).fit(X, Y), "k", -0.05), ValueError, "0 or more"),
+        (lambda X, Y: setattr(NGram(2).fit(X, Y), "k", math.nan), ValueError, "0 or more"),
     ],
 )
 def test_what_does_not_fit_is_said(call, error, message):
