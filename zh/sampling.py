@@ -98,19 +98,26 @@ def names(model, count, generator, temperature=1.0, max_length=40):
     model: gives logits (B, 27) for contexts (B, model.block) of indices in data.ALPHABET.  It is
         put into eval mode while it samples, where it has one, and back.
     temperature: as in `probabilities`.
-    max_length: a name that has not ended after so many letters is cut there.
+    max_length: a name that has not ended after so many letters, 1 or more, is cut there.
 
     Every name starts from `model.block` marks and ends where the mark is drawn; a model may
-    draw it first, and the name is then "".  Raises ValueError where the logits do not fit.
+    draw it first, and the name is then "".  Raises ValueError where the logits do not fit, and
+    for a count or a length that is none.
     """
-    if isinstance(count, bool) or int(count) != count or count < 0:
-        raise ValueError(f"count is a number of names, 0 or more, not {count!r}")
+    for what, value, least in (("count", count, 0), ("max_length", max_length, 1)):
+        try:
+            fits = not isinstance(value, bool) and int(value) == value and value >= least
+        except (TypeError, ValueError, OverflowError):
+            fits = False
+        if not fits:
+            raise ValueError(f"{what} is a whole number, {least} or more, not {value!r}")
+    count, max_length = int(count), int(max_length)
     was_training = getattr(model, "training", False)
     if was_training:
         model.eval()
     try:
-        context = torch.zeros(int(count), max(model.block, 1), dtype=torch.int64)  # (B, T)
-        drawn, rows = [""] * int(count), torch.arange(int(count))  # the names still going on
+        context = torch.zeros(count, max(model.block, 1), dtype=torch.int64)  # (B, T)
+        drawn, rows = [""] * count, torch.arange(count)  # the names still going on
         for _ in range(max_length + 1):
             if len(rows) == 0:
                 break

@@ -101,6 +101,9 @@ def test_own_list_is_cleaned(tmp_path):
         ("anna, bob\n", "line 1: 'anna, bob'"),
         ("anna, bob", "No such file"),  # no line break: a path, and there is none
         ("emma", "a single name goes in a list"),
+        ("anna, bob, carl", r"one name a line: names\(text.split\(','\)\)"),
+        (42, r"names\(42\): a source is .* or a list of names"),
+        ("~nobody-of-that-name/words.txt", "home directory"),
         ("anna bob " * 200, "names.'anna bob .*too long"),
         ("anna\0", "source is 'bundled'"),
     ],
@@ -108,6 +111,14 @@ def test_own_list_is_cleaned(tmp_path):
 def test_own_list_that_cannot_be_used(lines, message):
     with pytest.raises(data.CorpusError, match=message):
         data.names(lines)
+
+
+def test_a_file_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "words.txt").write_text("anna\nbob\n", encoding="utf-8")
+    assert data.names("~/words.txt") == ["anna", "bob"]
+    assert data.names("anna, bob, carl".split(",")) == ["anna", "bob", "carl"]
 
 
 def test_pasted_text():
@@ -150,6 +161,8 @@ def test_own_words_from_counting_to_sampling_and_splitting():
 def test_own_file_that_cannot_be_read(tmp_path):
     with pytest.raises(data.CorpusError, match="'bundled', 'makemore' or the path"):
         data.names("makemoar")
+    with pytest.raises(data.CorpusError, match="a source is a string or the path"):
+        data.text(42)
     with pytest.raises(data.CorpusError, match="'tinyshakespeare'"):
         data.text(tmp_path / "missing.txt")
     latin = tmp_path / "latin.txt"

@@ -270,5 +270,15 @@ def test_back_in_training_after_an_error_too():
     with pytest.raises(ValueError, match=r"shape \(3, 5\) for 3 contexts: \(3, 27\)"):
         names(model, 3, generator())
     assert model.training
-    with pytest.raises(ValueError, match="number of names"):
-        names(model, -1, generator())
+
+
+@pytest.mark.parametrize("count", [-1, 2.5, None, "3", True, math.inf])
+def test_a_count_or_a_length_that_is_none_is_said(count):
+    model = NGram(2).fit(*data.windows(["anna"], 1))
+    with pytest.raises(ValueError, match="count is a whole number, 0 or more, not"):
+        names(model, count, generator())
+    with pytest.raises(ValueError, match="max_length is a whole number, 1 or more, not"):
+        names(model, 3, generator(), max_length=count)
+    with pytest.raises(ValueError, match="max_length"):
+        names(model, 3, generator(), max_length=0)
+    assert names(model, 3.0, generator(), max_length=5) == names(model, 3, generator(), 1, 5.0)

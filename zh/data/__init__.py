@@ -88,7 +88,13 @@ def names(source=None, *, locale=None, distinct=True, skip=False):
     elif isinstance(source, str | os.PathLike):
         lines, where = _read(source, "names").splitlines(), str(source)
     else:
-        lines, where = list(source), "the list"
+        try:
+            lines, where = list(source), "the list"
+        except TypeError:
+            raise CorpusError(
+                f"names({source!r}): a source is 'bundled', 'makemore', the path of a text file, "
+                "a pasted text with one name a line, or a list of names"
+            ) from None
     found = _clean(lines, where, skip)
     return list(dict.fromkeys(found)) if distinct else found
 
@@ -344,13 +350,19 @@ def _by_hand(url, file):
 
 def _read(source, function):
     try:
-        return Path(source).read_text(encoding="utf-8-sig")
+        return Path(source).expanduser().read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{source} is not UTF-8 text ({error}): save it as UTF-8") from error
-    except (OSError, ValueError) as error:  # ValueError: what is not even a path
+    except TypeError as error:  # not even what a path is made of
+        raise CorpusError(
+            f"{function}({source!r}): a source is a string or the path of a text file"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: what is not even a path
         own = "makemore" if function == "names" else "tinyshakespeare"
         given = str(source) if len(str(source)) <= 60 else f"{str(source)[:57]}..."
         more = "; a single name goes in a list: names(['emma'])" if function == "names" else ""
+        if more and "," in given:
+            more = "; a pasted text has one name a line: names(text.split(','))"
         raise CorpusError(
             f"{function}({given!r}): {getattr(error, 'strerror', None) or error}. A source is "
             f"'bundled', '{own}' or the path of a text file{more}"
