@@ -3,7 +3,7 @@
     python benchmarks/long_counts.py
 
 Made as the count models of the ladder are: k and the kind of smoothing are chosen on the
-development set of each split. Recorded as zh/recorded/long_counts.json. About two minutes.
+development set of each split. Recorded as zh/recorded/long_counts.json. About a minute.
 """
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The count table in the page: its chances are zh.ngrams', and every control works."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -62,7 +63,23 @@ def test_every_row_by_the_arrow_keys(lab, model):
     for letter in data.ALPHABET:
         assert (shown(node) - expected(model, letter, 0, 1)).abs().max() < 1e-6, letter
         page.keyboard.press("ArrowDown")
-    expect(node.get_by_label("The name so far")).to_have_value("z")  # the end stops
+    expect(node.locator(".zh-counts-now")).to_have_text("z?")  # the end stops
+
+
+def test_looking_at_the_map_leaves_the_name_alone(lab):
+    page, node = lab("name=maria")
+    box, now = node.get_by_label("The name so far"), node.locator(".zh-counts-now")
+    node.locator(".zh-counts-map").focus()
+    page.keyboard.press("q")
+    expect(now).to_have_text("q?")
+    expect(box).to_have_value("maria")
+    page.wait_for_function("/name=maria/.test(location.hash) && /row=q/.test(location.hash)")
+    page.keyboard.press("Escape")
+    expect(now).to_have_text("maria?")
+    page.keyboard.press("q")
+    node.locator(".zh-counts-bars button").nth(data.ALPHABET.index("u")).click()
+    expect(box).to_have_value("qu")  # a letter drawn goes on from the row that is shown
+    expect(now).to_have_text("qu?")
 
 
 def test_a_cell_says_its_count(lab, model):
@@ -93,7 +110,7 @@ def test_a_click_on_the_map_picks_the_cell_under_it(lab):
     n, a = data.ALPHABET.index("n"), data.ALPHABET.index("a")
     cells.nth(27 * n + a).click()
     expect(node.locator(".zh-counts-cell")).to_contain_text("a followed n ")
-    expect(node.get_by_label("The name so far")).to_have_value("n")
+    expect(node.locator(".zh-counts-now")).to_have_text("n?")
     node.locator(".zh-counts-map text").first.click()  # the letter at the side: its row
     expect(node.locator(".zh-counts-cell")).to_contain_text("The mark stands first")
 
@@ -136,6 +153,15 @@ def test_shading_follows_counts_or_chances(lab):
     assert (torch.tensor(strengths(node)) - p.sqrt().flatten()).abs().max() < 1e-3
 
 
+def test_a_dot_for_each_pair_that_never_occurred(lab, model):
+    _, node = lab()
+    centres = node.locator(".zh-counts-map circle").evaluate_all(
+        "all => all.map((c) => [c.getAttribute('cy'), c.getAttribute('cx')].map(Number))"
+    )
+    empty = (model.levels[1][1] == 0).nonzero().tolist()
+    assert [[int(y / 20) - 1, int(x / 20) - 1] for y, x in centres] == empty
+
+
 def test_the_chance_of_a_name_and_of_one_that_cannot_be(lab, model):
     model.k = 0
     X, Y = data.windows(["maria"], 1)
@@ -143,11 +169,40 @@ def test_the_chance_of_a_name_and_of_one_that_cannot_be(lab, model):
     nll = model.nll(X, Y)
     expect(node).to_contain_text(f"mean −ln p is {nll:.4g} a letter")
     odds = math.exp(nll * len(Y))
-    text = node.inner_text().partition("its chance is 1 in ")[2].partition(",")[0]
-    assert float(text.replace("\u202f", "")) == pytest.approx(odds, rel=0.05) or odds > 999
+    text = re.search(r"its chance is 1 in ([\d,]+), and", node.inner_text())[1]
+    assert int(text.replace(",", "")) == pytest.approx(odds, rel=0.02)  # two digits are shown
     _, node = lab("name=qq")
     expect(node).to_contain_text("q after q has none")
     expect(node).to_contain_text("its chance is never")
+
+
+def test_a_product_too_small_for_a_number_is_not_impossible(lab, model):
+    name = "zxqjvw" * 5
+    _, node = lab(f"name={name}&temperature=0.1&k=0.01")
+    model.k = 0.01
+    X, Y = data.windows([name], 1)
+    p = sampling.probabilities(model(X), 0.1)
+    nll = -p.gather(1, Y[:, None]).log().mean().item()
+    assert math.exp(-nll * len(Y)) == 0
+    expect(node).to_contain_text(f"its chance is 1 in 1e+{nll * len(Y) / math.log(10):.0f}")
+    expect(node).to_contain_text(f"mean −ln p is {nll:.4g} a letter")
+
+
+def test_a_name_of_thirty_letters_has_not_ended(lab):
+    page, node = lab("name=" + "e" * 30)
+    said, now = node.locator("[aria-live]"), node.locator(".zh-counts-now")
+    node.locator(".zh-counts-bars button").nth(1).click()
+    expect(said).to_contain_text("A name has at most 30 letters here.")
+    expect(now).to_have_text("e" * 30 + "?")
+    node.get_by_role("button", name="Draw ten names").click()
+    lines = node.locator(".zh-counts-drawn li")
+    expect(lines).to_have_count(10)
+    for line in lines.all_inner_texts():
+        cut = re.fullmatch(r"e{30}… not ended", line)
+        assert cut or re.fullmatch(r"e{30} 1 in \S+", line), line
+    assert any("…" in line for line in lines.all_inner_texts())  # an e ends about 1 name in 4
+    node.locator(".zh-counts-bars button").first.click()
+    expect(said).to_contain_text("ends here. Its chance was 1 in")
 
 
 def test_the_bars_are_one_tab_stop_and_drawing_goes_on(lab):
