@@ -62,3 +62,47 @@ def test_the_first_guess_has_a_bar_for_each_letter():
     assert heights[0] == pytest.approx(list(even)) and heights[1] == [0.9, 0.05, 0.05]
     assert fig.axes[0].get_ylim() == fig.axes[1].get_ylim(), "one scale"
     assert [text.get_text() for text in fig.axes[-1].get_xticklabels()] == [".", "a", "b"]
+
+
+def test_units_too_close_to_tell_apart_share_a_dot():
+    fig = plots.symmetry({"step": ([0.5, 0.51, 0.9], [0.5, 0.49, 0.9])})
+    assert len(fig.axes[0].collections) == 2
+    assert [text.get_text() for text in fig.axes[0].texts] == ["2"]
+
+
+def test_the_price_of_confidence_has_its_points_on_their_place():
+    points = {"hot": (12.0, 26.0), "quiet": (0.1, 3.3)}
+    curve = [(0, math.log(27)), (1, 3.77), (5, 10.4), (13, 26.1)]
+    ax = plots.confidence(curve, points, classes=27).axes[0]
+    line, rule, dots = ax.lines
+    assert list(line.get_xdata()) == [0, 1, 5, 13] and line.get_ydata()[2] == 10.4
+    assert list(rule.get_xdata()) == [0, 1] and rule.get_ydata()[1] == pytest.approx(
+        math.log(27) + 0.5)  # fmt: skip
+    assert sorted(zip(dots.get_xdata(), dots.get_ydata(), strict=True)) == sorted(points.values())
+    assert {text.get_text() for text in ax.texts} == {"hot", "quiet"}
+
+
+def test_inputs_of_tanh_beyond_the_picture_are_put_at_its_edge():
+    fig = plots.into_tanh([0.1, 0.1, 50.0, -50.0], "half beyond")
+    heights = {round(bar.get_x(), 3): bar.get_height() for bar in fig.axes[0].patches}
+    assert heights[-6.0] == heights[5.75] == 0.5 and heights[0.0] == 1.0
+    assert fig.axes[0].get_title(loc="left") + fig.axes[0].get_title() == "half beyond"
+
+
+def test_the_first_steps_keep_step_zero_on_a_logarithmic_axis():
+    fig = plots.first_steps([0.5, 0.3, 0.2], ".ab", {0: 3.3, 1: 3.2, 100: 2.7}, {"ln 27": 3.296})
+    left, right = fig.axes
+    assert [bar.get_height() for bar in left.patches] == [0.5, 0.3, 0.2]
+    assert list(right.lines[0].get_xdata()) == [1, 1, 100]
+    assert list(right.lines[0].get_ydata()) == [3.3, 3.2, 2.7]
+    assert right.get_xscale() == "log" and right.texts[0].get_text() == "ln 27"
+
+
+def test_the_escape_has_a_line_through_its_waiting_times():
+    waits = {1e-6: 900, 1e-4: 600, 1e-2: 300}
+    fig = plots.escape({"0": [0.7] * 50, "0.1": [0.5] * 50}, waits)
+    left, right = fig.axes
+    assert len(left.lines) == 2 and left.get_xscale() == "log"
+    dots, fit = right.lines
+    assert list(dots.get_xdata()) == [-6, -4, -2] and list(dots.get_ydata()) == [900, 600, 300]
+    assert fit.get_ydata() == pytest.approx(np.array([900, 600, 300]))

@@ -69,7 +69,7 @@ def _settles(gain):
 def _judge_settles(settles):
     if not callable(settles):
         return None
-    for gain in (5 / 3, 1.1, 1.4, 3.0, 5.0, 0.8):
+    for gain in (3.0, 5 / 3, 1.1, 1.4, 5.0, 0.8):
         got, want = float(settles(gain)), _settles(gain)
         if abs(got - want) <= (0.01 * want if want else 0.01):
             continue
@@ -191,9 +191,9 @@ EXERCISES = [
         mistakes=[
             (lambda: math.sqrt(2 / 64), "The kernel is missing: one output adds up all of its "
                                         "places."),
-            (lambda: math.sqrt(2 / (128 * 9)), "That is the fan-out; the signal asks for the "
+            (lambda: math.sqrt(2 / (96 * 9)), "That is the fan-out; the signal asks for the "
                                                "fan-in."),
-            (lambda: math.sqrt(2 / (192 * 9)), "That is Xavier's rule."),
+            (lambda: math.sqrt(2 / (160 * 9)), "That is Xavier's rule."),
             (lambda: math.sqrt(1 / 576), "The 2 for ReLU is missing."),
             (lambda: 2 / 576, "That is the variance."),
             (lambda: math.sqrt(2 / (64 * 3)), "A kernel of 3 by 3 has nine places."),

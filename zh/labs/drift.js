@@ -37,14 +37,16 @@ export default {
     const nearest = (list, x) => list.reduce((a, b) => (Math.abs(b - x) < Math.abs(a - x) ? b : a));
     const now = () => ({ width: nearest(WIDTHS, Number(s.get("width")) || 1), depth: nearest(DEPTHS, Number(s.get("depth")) || 1),
       gain: nearest(GAINS, Number(s.get("gain")) || 1), seed: Math.max(1, Math.round(Number(s.get("seed")) || 1)) });
-    const slider = (key, list) => {
-      const out = el("output"), input = el("input", { type: "range", min: 0, max: list.length - 1, step: 1, oninput: () => s.set({ [key]: list[input.value] }) });
+    const slider = (key, list, label = key) => {
+      const out = el("output"), input = el("input", { type: "range", "aria-label": label, min: 0, max: list.length - 1, step: 1, oninput: () => s.set({ [key]: list[input.value] }) });
       return [input, out, (v) => { input.value = list.indexOf(v); input.setAttribute("aria-valuetext", String(v)); out.textContent = String(v); }];
     };
-    const width = slider("width", WIDTHS), depth = slider("depth", DEPTHS), gain = slider("gain", GAINS);
+    const pair = ([input, out]) => el("span", { class: "zh-pair" }, input, out);
+    const width = slider("width", WIDTHS), depth = slider("depth", DEPTHS), gain = slider("gain", GAINS, "spread of a weight × √width");
     const picture = svg("svg", { viewBox: "0 0 600 250", role: "img", style: "display:block;width:100%" });
-    root.append(el("div", { class: "zh-row" }, field("width", width[0]), width[1], field("depth", depth[0]), depth[1]),
-      el("div", { class: "zh-row" }, field("spread of a weight × √width", gain[0]), gain[1], button("Other nets", () => s.set({ seed: now().seed + 1 }))), picture);
+    root.append(el("style", null, ".zh-pair { display: inline-flex; align-items: center; gap: .5rem; } .zh-pair output { min-width: 2.2em; } .zh-lab .zh-pair input[type=range] { width: min(11rem, 60vw); }"),
+      el("div", { class: "zh-row" }, field("width", pair(width)), field("depth", pair(depth))),
+      el("div", { class: "zh-row" }, field("spread of a weight × √width", pair(gain)), button("Other nets", () => s.set({ seed: now().seed + 1 }))), picture);
     const say = announcer(root);
 
     function draw() {

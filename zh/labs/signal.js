@@ -15,13 +15,13 @@ const F = { // [value, slope]
 };
 const C = [["0.1", 0.1], ["0.25", 0.25], ["0.5, the wrong numerator", 0.5], ["0.9", 0.9], ["1, LeCun and Xavier", 1], ["1.5", 1.5], ["2, Kaiming", 2],
   ["25/9, tanh with gain 5/3", 25 / 9], ["4", 4], ["9", 9], ["16", 16], ["25, gain 5", 25]];
-const WIDTHS = [1, 2, 4, 8, 16, 32, 64, 128], DEPTHS = [2, 5, 10, 20, 50, 100], BATCH = 16;
+const WIDTHS = [1, 2, 4, 8, 16, 32, 64, 128], DEPTHS = [2, 5, 10, 20, 50, 100], BATCH = 8;
 const PRESETS = [
   ["What the chat said", { f: "tanh", c: 0.5, width: 128, depth: 50, kind: "normal" }],
   ["ReLU with Kaiming", { f: "relu", c: 2, width: 128, depth: 50, kind: "normal" }],
   ["tanh with 5/3", { f: "tanh", c: 25 / 9, width: 128, depth: 50, kind: "normal" }],
   ["Width 1", { f: "linear", c: 1, width: 1, depth: 50, kind: "normal" }],
-  ["Orthogonal, 100 layers", { f: "tanh", c: 1, width: 64, depth: 100, kind: "orthogonal" }],
+  ["Orthogonal, 100 layers", { f: "tanh", c: 1, width: 8, depth: 100, kind: "orthogonal" }],
 ];
 
 /** E f(sqrt(q) z)^2 for a standard normal z, by the trapezium rule on [-8, 8], kink at a node. */
@@ -123,6 +123,9 @@ const STYLE = `
 .zh-signal svg { flex: 1 1 17rem; min-width: 0; width: 100%; }
 .zh-lab .zh-row { margin-bottom: .3rem; }
 .zh-lab .zh-field select { max-width: 100%; }
+.zh-pair { display: inline-flex; align-items: center; gap: .5rem; }
+.zh-pair output { min-width: 2.2em; }
+.zh-lab .zh-pair input[type=range] { width: min(11rem, 60vw); }
 `;
 
 export default {
@@ -137,13 +140,13 @@ export default {
 
     const select = (key, options) => el("select", { onchange: (e) => s.set({ [key]: key === "f" || key === "kind" ? e.target.value : Number(e.target.value) }) },
       options.map(([text, value]) => el("option", { value }, text)));
-    const slider = (key, list) => el("input", { type: "range", min: 0, max: list.length - 1, step: 1, oninput: (e) => s.set({ [key]: list[e.target.value] }) });
+    const slider = (key, list) => el("input", { type: "range", "aria-label": key, min: 0, max: list.length - 1, step: 1, oninput: (e) => s.set({ [key]: list[e.target.value] }) });
     const act = select("f", Object.keys(F).map((name) => [name, name])), rule = select("c", C), kind = select("kind", [["independent", "normal"], ["orthogonal", "orthogonal"]]);
     const width = slider("width", WIDTHS), depth = slider("depth", DEPTHS), widthOut = el("output"), depthOut = el("output");
     const picture = el("div", { class: "zh-signal" });
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, field("activation", act), field("variance of a weight × width", rule), field("weights", kind)),
-      el("div", { class: "zh-row" }, field("width", width), widthOut, field("depth", depth), depthOut),
+      el("div", { class: "zh-row" }, field("width", el("span", { class: "zh-pair" }, width, widthOut)), field("depth", el("span", { class: "zh-pair" }, depth, depthOut))),
       el("div", { class: "zh-row", role: "group", "aria-label": "Settings worth a look" },
         PRESETS.map(([text, set]) => button(text, () => s.set(set))), button("Other weights", () => s.set({ seed: now().seed + 1 }))),
       picture);

@@ -87,6 +87,9 @@ const STYLE = `
 .zh-units svg { flex: 1 1 17rem; min-width: 0; width: 100%; }
 .zh-lab .zh-row { margin-bottom: .3rem; }
 .zh-lab .zh-field select { max-width: 100%; }
+.zh-pair { display: inline-flex; align-items: center; gap: .5rem; }
+.zh-pair output { min-width: 3.2em; }
+.zh-lab .zh-pair input[type=range] { width: min(11rem, 60vw); }
 `;
 
 export default {
@@ -99,17 +102,17 @@ export default {
       dropout: nearest([0, 0.1, 0.3, 0.5], Number(s.get("dropout")) || 0), norm: s.get("norm") === true, step: nearest(STEPS, Number(s.get("step")) || 0) });
     const change = (what) => { pause(); s.set(what); };
 
-    const eps = el("input", { type: "range", min: 0, max: EPS.length - 1, step: 1, oninput: () => change({ eps: EPS[eps.value] }) }), epsOut = el("output");
+    const eps = el("input", { type: "range", "aria-label": "difference", min: 0, max: EPS.length - 1, step: 1, oninput: () => change({ eps: EPS[eps.value] }) }), epsOut = el("output");
     const where = el("select", { onchange: () => change({ where: where.value }) }, Object.entries(WHERE).map(([value, text]) => el("option", { value }, text)));
     const drop = el("select", { onchange: () => change({ dropout: Number(drop.value) }) }, [0, 0.1, 0.3, 0.5].map((p) => el("option", { value: p }, p ? String(p) : "none")));
     const norm = el("input", { type: "checkbox", onchange: () => change({ norm: norm.checked }) });
-    const step = el("input", { type: "range", min: 0, max: STEPS.length - 1, step: 1, oninput: () => change({ step: STEPS[step.value] }) }), stepOut = el("output");
+    const step = el("input", { type: "range", "aria-label": "training step", min: 0, max: STEPS.length - 1, step: 1, oninput: () => change({ step: STEPS[step.value] }) }), stepOut = el("output");
     const play = button("Play", () => (playing ? pause() : go()));
     const picture = el("div", { class: "zh-units" });
     root.append(el("style", null, STYLE),
-      el("div", { class: "zh-row" }, field("start", where), field("difference", eps), epsOut),
+      el("div", { class: "zh-row" }, field("start", where), field("difference", el("span", { class: "zh-pair" }, eps, epsOut))),
       el("div", { class: "zh-row" }, field("dropout", drop), field("batch normalisation", norm)),
-      el("div", { class: "zh-row" }, field("training step", step), stepOut, play), picture);
+      el("div", { class: "zh-row" }, field("training step", el("span", { class: "zh-pair" }, step, stepOut)), play), picture);
     const say = announcer(root);
 
     function pause() { clearTimeout(playing); playing = 0; play.textContent = still() ? "Next moment" : "Play"; }
@@ -143,13 +146,13 @@ export default {
       eps.value = EPS.indexOf(t.eps); where.value = t.where; drop.value = String(t.dropout); norm.checked = t.norm; step.value = at;
       const free = t.where === "out" || t.where === "top";
       eps.disabled = free;
-      epsOut.textContent = free ? "random" : t.eps ? show(t.eps) : "0"; eps.setAttribute("aria-valuetext", epsOut.textContent);
+      epsOut.textContent = free ? "random" : t.eps >= 0.01 || !t.eps ? String(t.eps) : t.eps.toExponential(0).replace("-", "−"); eps.setAttribute("aria-valuetext", epsOut.textContent);
       stepOut.textContent = String(t.step); step.setAttribute("aria-valuetext", `step ${t.step}`);
       if (!place) { say(`Training: step ${run.losses.length}.`); return; }
       const [a, b, count] = place, all = run.places.flatMap((p) => [...p[0], ...p[1]]);
       const wide = 1.08 * Math.max(0.6, ...all.map(Math.abs)), x = (v) => 20 + 300 * (v + wide) / (2 * wide), y = (v) => 240 - 200 * (v + wide) / (2 * wide);
-      const dots = svg("svg", { viewBox: "0 0 340 264", role: "img", "aria-label": `The 16 units at step ${t.step}, by their two incoming weights: ${count} different ${count === 1 ? "unit" : "units"}.` },
-        svg("text", { x: 8, y: 18, "font-size": 16, "font-weight": 600 }, `The units at step ${t.step}: ${count} of ${N} differ`),
+      const dots = svg("svg", { viewBox: "0 0 340 264", role: "img", "aria-label": `The 16 units at step ${t.step}, by their two incoming weights: ${count} distinct.` },
+        svg("text", { x: 8, y: 18, "font-size": 16, "font-weight": 600 }, `Step ${t.step}: ${count} of ${N} distinct`),
         svg("line", { x1: 20, x2: 320, y1: y(0), y2: y(0), stroke: color.ink, "stroke-opacity": 0.3 }), svg("line", { x1: x(0), x2: x(0), y1: 40, y2: 240, stroke: color.ink, "stroke-opacity": 0.3 }),
         svg("text", { x: 320, y: 258, "text-anchor": "end", "font-size": 15 }, `first weight, to ${show(wide, 2)}`),
         Array.from(a, (v, j) => svg("circle", { cx: x(v).toFixed(1), cy: y(b[j]).toFixed(1), r: 6, fill: color.blue, "fill-opacity": 0.55, "data-unit": j })));
@@ -157,13 +160,13 @@ export default {
       const path = losses.slice(0, LAST + 1).filter((_, k) => k < 100 || k % 10 === 0).map((l, k) => `${lx(k < 100 ? k : 100 + (k - 100) * 10).toFixed(1)} ${ly(l).toFixed(1)}`);
       const curve = svg("svg", { viewBox: "0 0 340 264", role: "img", "aria-label": `The loss over the steps, on a logarithmic axis; ${show(losses[t.step] ?? losses.at(-1), 3)} at step ${t.step}.` },
         svg("text", { x: 8, y: 18, "font-size": 16, "font-weight": 600 }, "The loss"),
-        [0, 0.25, 0.5].map((l) => [svg("line", { x1: 44, x2: 324, y1: ly(l), y2: ly(l), stroke: color.ink, "stroke-opacity": 0.15 }), svg("text", { x: 38, y: ly(l) + 5, "text-anchor": "end", "font-size": 15 }, String(l))]),
+        [0, 0.25, 0.5].flatMap((l) => [svg("line", { x1: 44, x2: 324, y1: ly(l), y2: ly(l), stroke: color.ink, "stroke-opacity": 0.15 }), svg("text", { x: 38, y: ly(l) + 5, "text-anchor": "end", "font-size": 15 }, String(l))]),
         [1, 10, 100, 1000].map((k) => svg("text", { x: lx(k - 1), y: 246, "text-anchor": "middle", "font-size": 15 }, String(k))),
         svg("path", { d: "M" + path.join("L"), fill: "none", stroke: color.blue, "stroke-width": 2.5 }),
         svg("line", { x1: lx(t.step), x2: lx(t.step), y1: 36, y2: 226, stroke: color.orange, "stroke-width": 2 }));
       picture.replaceChildren(dots, curve);
       const left = losses.findIndex((l) => l < 0.6), done = losses.length > LAST;
-      const words = `Step ${t.step}: loss ${show(losses[t.step] ?? losses.at(-1), 3)}, ${count} of ${N} units differ. `
+      const words = `Step ${t.step}: loss ${show(losses[t.step] ?? losses.at(-1), 3)}, ${count} of ${N} units are distinct. `
         + (left >= 0 ? `The loss is below 0.6 from step ${left} on.` : done ? `In ${LAST} steps the loss never came below 0.6.` : "");
       if (words !== said) { said = words; say(words); }
     }

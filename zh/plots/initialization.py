@@ -130,16 +130,19 @@ def width_drift(results: Mapping[int, Sequence[float]], depth: int) -> Figure:
 def symmetry(moments: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
     """Hidden units as dots, one panel for each moment of training.
 
-    moments: {title: (first weights, second weights)}, one number a unit in each. Identical units
-    lie on one dot; a dot is as large as the number of units on it, which stands beside it.
+    moments: {title: (first weights, second weights)}, one number a unit in each. Units that
+    are equal, or cannot be told apart by eye, lie on one dot; it is as large as their number,
+    which stands beside it.
     """
     fig, axes = new(
         len(moments), 1, size=(6.4, 2.7), sharex=True, sharey=True, squeeze=False
     )
     for ax, (title, (first, second)) in zip(axes[0], moments.items(), strict=True):
         places: dict[tuple[float, float], int] = {}
-        for place in zip(first, second, strict=True):
-            key = (round(float(place[0]), 3), round(float(place[1]), 3))
+        for x, y in zip(first, second, strict=True):
+            here = (float(x), float(y))
+            near = (p for p in places if max(abs(p[0] - here[0]), abs(p[1] - here[1])) < 0.03)
+            key = next(near, here)
             places[key] = places.get(key, 0) + 1
         for place, count in places.items():
             ax.scatter(*place, s=22 + 14 * (count - 1), color=BLUE, alpha=0.7, linewidth=0)
@@ -205,7 +208,7 @@ def into_tanh(pre: Sequence[float], title: str) -> Figure:
     z = np.clip(np.asarray(pre, dtype=float), -wide, wide)
     height, edges = np.histogram(z, bins=48, range=(-wide, wide))
     ax.bar((edges[:-1] + edges[1:]) / 2, height / height.max(), width=edges[1] - edges[0],
-           color=BLUE, alpha=0.7, label="units (what lies further out is put at the edge)")  # fmt: skip
+           color=BLUE, alpha=0.7, label="units (those further out: at the edge)")  # fmt: skip
     grid = np.linspace(-wide, wide, 121)
     ax.plot(grid, np.tanh(grid), color=ORANGE, label="tanh")
     ax.set_title(title, fontsize=11)
