@@ -138,6 +138,8 @@ def test_an_address_that_makes_no_sense_does_no_harm(lab, name, state):
 @pytest.mark.parametrize("dark", [False, True])
 def test_on_a_narrow_phone(lab, name, dark):
     page, node = lab(name, width=360, dark=dark, disk=True)
+    if name == "hinges":
+        expect(told(node)).to_contain_text("Step 40", timeout=20_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     sizes = node.locator("button, input, select").evaluate_all(
         "all => all.map((n) => n.getBoundingClientRect().height)"

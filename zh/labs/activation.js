@@ -94,7 +94,8 @@ export default {
       const density = (x) => pdf((x - mean) / std) / std, most = Math.max(0.42, density(mean));
       const dy = (v) => HIGH - 24 - (v / most) * (HIGH - 30 - TOP);
       const axis = (y) => svg("line", { x1: 0, x2: WIDE, y1: y, y2: y, stroke: color.ink, "stroke-opacity": 0.35 });
-      const text = (x, y, words, more) => svg("text", { x, y, "font-size": 16, ...more }, words);
+      const letters = root.clientWidth > 0 && root.clientWidth < 480 ? 25 : 16; // legible on a phone
+      const text = (x, y, words, more) => svg("text", { x, y, "font-size": letters, ...more }, words);
       picture.replaceChildren(...grey, axis(py(0)), axis(dy(0)),
         svg("line", { x1: px(0), x2: px(0), y1: 0, y2: HIGH - 24, stroke: color.ink, "stroke-opacity": 0.35 }),
         ...[-1, 1, 2].map((v) => text(4, py(v) + 5, show(v))), ...[-4, -2, 2, 4].map((v) => text(px(v), HIGH - 6, show(v), { "text-anchor": "middle" })),
@@ -102,7 +103,7 @@ export default {
         svg("path", { d: path(g), fill: "none", stroke: color.blue, "stroke-width": 3 }),
         svg("path", { d: `${path(density, false, dy)}L${WIDE} ${dy(0)}L0 ${dy(0)}Z`, fill: color.blue, "fill-opacity": 0.3, stroke: color.blue, "stroke-width": 1.2 }),
         svg("line", { x1: 62, x2: 92, y1: 16, y2: 16, stroke: color.blue, "stroke-width": 3 }), text(100, 21, f),
-        svg("line", { x1: 62, x2: 92, y1: 40, y2: 40, stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "8 5" }), text(100, 45, "its slope"),
+        svg("line", { x1: 62, x2: 92, y1: 47, y2: 47, stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "8 5" }), text(100, 53, "its slope"),
         text(32, HIGH - 30, "inputs"));
       const words = `${(100 * a.share).toFixed(1)} % of the inputs meet a slope below ${flat}. `
         + `The output has mean ${show(Math.abs(a.first) < 1e-9 ? 0 : a.first, 3)} and mean square ${show(a.second, 3)}; the mean square of the slope is ${show(a.slope2, 3)}.`;

@@ -250,7 +250,8 @@ export default {
         for (let k = 0; k < EVERY; k++) net.step();
         looks.push(net.look());
       }
-      if (!timer) { here = Math.min(asked(), looks.length - 1); draw(); }
+      const shown = Math.min(asked(), looks.length - 1);
+      if (!timer && shown !== here) { here = shown; draw(); }
       if (looks.length <= STEPS / EVERY) frame = requestAnimationFrame(work);
       else finished();
     }
@@ -319,6 +320,7 @@ export default {
         net = network(given, d.points, d.labels);
         looks = [net.look()];
         cancelAnimationFrame(frame);
+        here = -1; // nothing of this run is drawn yet
         work();
         return;
       }

@@ -176,7 +176,7 @@ def recycled(curves: dict[str, list[float]], keep: float, shares: list[float], c
     at = curves[chosen][shares.index(share)]
     ax.plot([share], [at], marker="o", markersize=13, fillstyle="none", color=INK)
     ax.set(xlabel="share of the dead units that is recycled", ylabel="loss on the whole ring",
-           ylim=(0.08, 0.17))
+           ylim=(0.4 * keep, 1.15 * keep))  # the same for every frame
     ax.set_title(f"{chosen}, {share:.0%} recycled: loss {at:.3f}")
     ax.legend(loc="lower left")
     return fig
@@ -193,11 +193,20 @@ def born(depths: list[int], shares: dict[int, list[float]], depth: int, width: i
         mine = w == width
         left.plot(depths, line, color=BLUE if mine else GREY, marker="o", markersize=3,
                   linewidth=2 if mine else 1, alpha=1 if mine else 0.6)
-        left.annotate(f"{w}", (depths[-1], line[-1]), xytext=(5, -3), textcoords="offset points",
-                      fontsize=10, color=INK)
+    ends: list[tuple[float, list[int]]] = []  # widths that end at one height share a label
+    for w, line in shares.items():
+        if ends and abs(ends[-1][0] - line[-1]) < 0.06:
+            ends[-1][1].append(w)
+        else:
+            ends.append((line[-1], [w]))
+    for height, widths in ends:
+        left.annotate(", ".join(map(str, widths)), (depths[-1], height), xytext=(5, -4),
+                      textcoords="offset points", fontsize=10, color=INK)
     left.axvline(depth, color=ORANGE, linestyle=":")
     left.set(xscale="log", xlabel="layers", ylabel="share born dead", ylim=(-0.03, 1.03),
              title="by width (right end)")
+    left.set_xticks(depths, [str(d) for d in depths])
+    left.set_xticks([], minor=True)
     for line in outputs:
         flat = bool((line == 0).all())
         right.plot(at, line, color=ORANGE if flat else BLUE, linestyle="--" if flat else "-",
