@@ -34,6 +34,15 @@ def _nll_positive(W, x, y):
     return -_nll(W, x, y)
 
 
+def _nll_columns(W, x, y):
+    """The slip: the softmax along the wrong axis."""
+    return -W.log_softmax(0)[x, y].mean()
+
+
+def _nll_bits(W, x, y):
+    return _nll(W, x, y) / math.log(2)
+
+
 def _nll_inputs():
     for seed, (many, n) in enumerate([(27, 40), (5, 3), (27, 1)]):
         g = _generator(seed)
@@ -103,7 +112,12 @@ def _trigrams_overwritten(names):
     return _trigrams(names).clamp(max=1)
 
 
-NAMES = [(["emma"],), (["anna", "ann", "nan"],), (["bo", "b", "bob", "bobo"],)]
+def _trigrams_once(names):
+    """The slip: a name that stands twice counts once."""
+    return _trigrams(list(dict.fromkeys(names)))
+
+
+NAMES = [(["emma"],), (["anna", "ann", "nan"],), (["bo", "b", "bob", "bobo"],), (["emma", "emma"],)]
 
 
 # ---------------------------------------------------------------- choosing k
@@ -126,11 +140,17 @@ def _tune_on_train(train, dev, n, strengths):
     return _tune(train, train, n, strengths)
 
 
+def _tune_swapped(train, dev, n, strengths):
+    return _tune(dev, train, n, strengths)
+
+
 def _tune_inputs():
     parts = data.split(data.names("bundled"))
     yield parts[0][:1000], parts[1][:300], 2, STRENGTHS
     yield parts[0][:3000], parts[1][:300], 3, STRENGTHS
     yield parts[0][:300], parts[1][:100], 4, STRENGTHS
+    yield parts[0][:4000], parts[1][:40], 5, STRENGTHS
+    yield parts[0][:8000], parts[1][:300], 4, STRENGTHS
 
 
 # ---------------------------------------------------------------- back-off
@@ -160,11 +180,40 @@ def _backoff_rough(N, k):
     return (N + 27 * k * alone) / (N.sum(1, keepdim=True) + 27 * k)
 
 
+def _backoff_rows(N, k):
+    """The slip: how often each letter stands first, and not second."""
+    N = N.double()
+    alone = (N.sum(1) + k) / (N.sum() + 27 * k)
+    return (N + 27 * k * alone) / (N.sum(1, keepdim=True) + 27 * k)
+
+
+def _backoff_no_keepdim(N, k):
+    """The slip of the chapter: columns divided by the sums of the rows."""
+    N = N.double()
+    alone = (N.sum(0) + k) / (N.sum() + 27 * k)
+    return (N + 27 * k * alone) / (N.sum(1) + 27 * k)
+
+
 def _backoff_inputs():
-    for names, k in [(["emma", "anna", "bob"], 1.0), (["ab", "ba", "abba"], 0.1)]:
+    # whole names, and in the end pairs torn out of theirs, where rows and columns differ in sum
+    some = ["emma", "anna", "bob", "isabella", "zoe"]
+    for names, k, every in [(["emma", "anna", "bob"], 1.0, 1), (["ab", "ba", "abba"], 0.1, 1),
+                            (some, 0.3, 3)]:  # fmt: skip
         X, Y = data.windows(names, 1)
+        x, y = X[::every, 0], Y[::every]
         N = torch.zeros(27, 27, dtype=torch.int64)
-        yield N.index_put_((X[:, 0], Y), torch.ones_like(Y), accumulate=True), k
+        yield N.index_put_((x, y), torch.ones_like(y), accumulate=True), k
+
+
+def _judge_backoff(answer):
+    """float64 is asked, and a float32 table of another kind would be within the tolerance."""
+    try:
+        got = [answer(N.clone(), k) for N, k in _backoff_inputs()]
+    except Exception:  # noqa: BLE001  what is wrong with it is said by the usual judgement
+        return None
+    if all(torch.is_tensor(p) and p.dtype == torch.float32 for p in got):
+        return "The table is float32: divide in float64, N.double()."
+    return None
 
 
 EXERCISES = [
@@ -177,6 +226,9 @@ EXERCISES = [
         mistakes=[
             (0.0, "That is the probability before anything was added."),
             (1 / 9, "The row's sum grows too: by k for each of its letters."),
+            (1 / 11, "The third letter was added to as well: the sum grows by one for each of the "
+                     "three letters, and not only for the two that were seen."),
+            (3 / 12, "That is the first letter's; the third was counted 0 times."),
             (1 / 3, "That is the uniform distribution: it is what a very large k leads to."),
             (1 / 10, "One was added to the sum; it grows by one for each letter, and there are "
                      "three more in it."),
@@ -194,6 +246,7 @@ EXERCISES = [
             (2.0794415, "That is still in nats. One bit is ln 2 of them."),
             (2.0794415 * math.log(2), "Multiplied by ln 2 where you should divide: a bit is "
                                       "smaller than a nat."),
+            (math.log(2), "That is how many nats one bit is: divide the loss by it."),
             (8.0, "That is the number of equally likely letters, e to the loss. How many bits "
                   "tell one of 8 from the others?"),
         ],
@@ -233,6 +286,9 @@ EXERCISES = [
             (_nll_no_softmax, "W holds scores. They become log-probabilities when the logarithm "
                               "of the sum of their exponentials is taken away."),
             (_nll_positive, "That is the log-likelihood: the loss is minus that."),
+            (_nll_columns, "Each *row* of scores is one distribution: the softmax goes along "
+                           "axis 1."),
+            (_nll_bits, "That is in bits; the loss of this chapter is in nats."),
         ],
         because="One line, no 27 columns of zeros, and safe where exp alone would overflow.",
     ),
@@ -264,6 +320,7 @@ EXERCISES = [
                                  "predicted: two are needed."),
             (_trigrams_overwritten, "Every count is 0 or 1: something is assigned where it should "
                                     "be added (accumulate=True)."),
+            (_trigrams_once, "A name that stands twice counts twice."),
         ],
         because="Its entries sum to the letters of the names plus one end for each.",
     ),
@@ -277,6 +334,8 @@ EXERCISES = [
         mistakes=[
             (_tune_on_train, "That is the best one on the names that were counted, and there the "
                              "smallest always wins. Choose on dev."),
+            (_tune_swapped, "That is counted on dev and chosen on train: it is the other way "
+                            "round."),
         ],
         because="Counted on one part, chosen on the other.",
     ),
@@ -287,6 +346,7 @@ EXERCISES = [
         kind="function",
         answer=_backoff,
         inputs=lambda: list(_backoff_inputs()),
+        compare=_judge_backoff,
         mistakes=[
             (_backoff_uniform, "That spreads what is added evenly; here it goes where the letters "
                                "alone would have it."),
@@ -294,6 +354,9 @@ EXERCISES = [
                              "all."),
             (_backoff_rough, "The distribution of the letters alone needs smoothing too: a letter "
                              "that never occurs still has none."),
+            (_backoff_rows, "Those are the letters that come *first*. On whole names the two "
+                            "agree; on pairs torn out of them they do not."),
+            (_backoff_no_keepdim, "Each column was divided by the sum of a row: keepdim=True."),
         ],
         because="The same as NGram(2, k, backoff=True), in two lines.",
     ),
