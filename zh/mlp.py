@@ -4,15 +4,19 @@
 A step on a network this small is mostly bookkeeping: the graph, its nodes, many short operations.
 So the model can also do both passes itself. `gradients` is the forward pass and, with the rules of
 `zh.backward`, the backward pass, in thirty lines without autograd; `loss` is the same as one node
-of a graph. `benchmarks/mlp_step.py` measures what that saves.
+of a graph. `benchmarks/mlp_step.py` measures what that saves. Where a layer was changed, or a
+subclass computes something else, both leave the work to autograd.
 
 Left out: the direct connections of the paper (an exercise of the chapter writes them), dropout,
-and more than one hidden layer (`Sequential` takes any number).
+and more than one hidden layer (put another in `layers`, or make a `Sequential`).
 
 Bengio, Ducharme, Vincent and Jauvin 2003; on letters, and in these sizes, Karpathy's lecture
 (2022). Batch normalisation: Ioffe and Szegedy 2015.
 """
 from __future__ import annotations
+
+import functools
+import math
 
 import numpy as np
 import torch
@@ -21,6 +25,11 @@ from torch.autograd.function import once_differentiable
 
 from zh import backward as bw
 from zh.layers import BatchNorm1d, Embedding, Flatten, Linear, Sequential, Tanh
+
+ROWS = {(Embedding, Flatten, Linear, Tanh, Linear),
+        (Embedding, Flatten, Linear, BatchNorm1d, Tanh, Linear)}
+NUMPY = {torch.float32, torch.float64}
+NOT_LETTERS = {torch.bool, torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 class MLP(Sequential):
@@ -39,8 +48,11 @@ class MLP(Sequential):
                  dtype: torch.dtype = torch.float32):
         for name, size in dict(block=block, dim=dim, hidden=hidden,
                                vocab=vocab).items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be 1 or more.")
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name} is {size!r}; it must be a whole "
+                                 "number, 1 or more.")
+        if not 0 <= last < math.inf:
+            raise ValueError(f"last is {last}; it must be finite, 0 or more.")
         made = dict(generator=generator, dtype=dtype)
         table = Embedding(vocab, dim, **made)
         first = Linear(block * dim, hidden, bias=not batchnorm, gain=5 / 3,
@@ -60,7 +72,7 @@ class MLP(Sequential):
         Equal to `F.cross_entropy(self(x), y)`, with all of the backward pass in one node of the
         graph. It does not fill in the layers' `.out`.
         """
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and self.by_hand():
             return _Loss.apply(self, x, y, *self.parameters())
         self._check(x, y)
         return F.cross_entropy(self(x), y.long())
@@ -69,14 +81,44 @@ class MLP(Sequential):
         """The loss, and its gradients in the order of `parameters()`, without autograd.
 
         The same as `self.loss(x, y)` and a `backward()`, except that `.grad` stays as it was.
+        A model that is not `by_hand()` gets its gradients from autograd, None where a parameter
+        does not require one.
         """
         self._check(x, y)
+        if not self.by_hand():
+            return self._by_autograd(x, y)
         try:
             return self._passes(x, y)
         except IndexError as error:
             raise IndexError(
                 f"Letters are the integers 0 to {len(self[0].weight) - 1}; the contexts run from "
                 f"{x.min()} to {x.max()} and the answers from {y.min()} to {y.max()}.") from error
+
+    def by_hand(self) -> bool:
+        """Whether the arithmetic of `_passes` is that of this model.
+
+        It is for the layers that `__init__` makes: the same kinds in the same order, no tensor
+        twice, on the CPU in float32 or float64, and no `forward` or `parameters` of its own.
+        """
+        layers = self.layers
+        if tuple(map(type, layers)) not in ROWS or not _inherits(type(self)):
+            return False
+        for layer in (self, *layers):
+            if "forward" in layer.__dict__ or "parameters" in layer.__dict__:
+                return False
+        a, b, c = layers[0].weight, layers[2].weight, layers[-1].weight
+        return (a.dtype in NUMPY and a.is_cpu and a is not b and b is not c and c is not a
+                and (layers[2].bias is None) == (len(layers) == 6)
+                and layers[-1].bias is not None)
+
+    def _by_autograd(self, x, y):
+        parameters = self.parameters()
+        moved = [p for p in parameters if p.requires_grad]
+        with torch.enable_grad():
+            loss = F.cross_entropy(self(x), y.long())
+        found = dict(zip(map(id, moved), torch.autograd.grad(
+            loss, moved, allow_unused=True), strict=True))
+        return loss.detach(), [found.get(id(p)) for p in parameters]
 
     def _passes(self, x, y):
         """Both passes, in NumPy: its calls cost less than torch's."""
@@ -117,19 +159,33 @@ class MLP(Sequential):
 
     def _check(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         """Raise where contexts x, or answers y, are not what the model reads."""
+        for what, letters in (("contexts", x), ("answers", y)):
+            if letters is not None and not isinstance(letters, torch.Tensor):
+                raise TypeError(f"The {what} are a {type(letters).__name__}; they must be a "
+                                "tensor of integers: torch.tensor(...) makes one.")
         if x.ndim != 2 or x.shape[1] != self.block:
             raise ValueError(
                 f"The model reads contexts of {self.block} letters, a tensor (B, {self.block}); "
                 f"it got the shape {tuple(x.shape)}. data.windows(names, block={self.block}) "
                 "makes them.")
+        if not len(x):
+            raise ValueError("The batch is empty: the contexts have the shape "
+                             f"{tuple(x.shape)}. Give the model one, or more.")
         if y is None:
             return
-        if y.shape != x.shape[:1] or not len(x):
+        if y.shape != x.shape[:1]:
             raise ValueError(
                 f"{len(x)} contexts need {len(x)} answers, a tensor of shape ({len(x)},), and the "
-                f"answers have the shape {tuple(y.shape)}. Neither may be empty.")
-        if x.is_floating_point() or y.is_floating_point():
+                f"answers have the shape {tuple(y.shape)}.")
+        if {x.dtype, y.dtype} & NOT_LETTERS:
             raise TypeError(f"Letters are integers; contexts are {x.dtype}, answers {y.dtype}.")
+
+
+@functools.cache
+def _inherits(kind: type) -> bool:
+    """Whether a class of models leaves alone what `_passes` stands for."""
+    return all(getattr(kind, name) is getattr(MLP, name)
+               for name in ("forward", "__call__", "parameters", "named_parameters"))
 
 
 class _Loss(torch.autograd.Function):

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zh import data
+from zh import data, training
+from zh.layers import BatchNorm1d, Layer, Linear, Tanh
 from zh.mlp import MLP
 
 DOUBLE = torch.float64
@@ -212,3 +213,108 @@ def test_batch_of_one_with_batchnorm_says_so():
     x, y = batch(1, 3, 27)
     with pytest.raises(ValueError, match="one value has no spread"):
         MLP(batchnorm=True, generator=gen()).loss(x, y)
+
+
+class Relu(Layer):
+    def forward(self, x):
+        return x.relu()
+
+
+class Doubled(MLP):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def relu(model):
+    model.layers[3] = Relu()
+
+
+def two_hidden(model):
+    model.layers[4:4] = [Linear(20, 20, generator=gen(5)), Tanh()]
+
+
+def no_last_bias(model):
+    model.layers[4] = Linear(20, 27, bias=False, generator=gen(5))
+
+
+def bias_before_batchnorm(model):
+    model.layers[3:3] = [BatchNorm1d(20)]
+
+
+def own_forward(model):
+    model.layers[3].forward = torch.relu
+
+
+def tied(model):
+    model.layers[4].weight = model.layers[2].weight
+
+
+def half(model):
+    for layer in (model[0], model[2], model[4]):
+        for name, p in layer.named_parameters():
+            setattr(layer, name, p.detach().bfloat16().requires_grad_())
+
+
+@pytest.mark.parametrize("change", [relu, two_hidden, no_last_bias, bias_before_batchnorm,
+                                    own_forward, tied, half])
+def test_a_changed_network_gets_its_own_gradients(change):
+    """In each of the three ways that a step can be made, and never those of another network."""
+    model = MLP(block=2, dim=10, hidden=27 if change is tied else 20, vocab=27, generator=gen())
+    if change is tied:
+        model = MLP(block=9, dim=3, hidden=27, generator=gen())
+    assert model.by_hand()
+    change(model)
+    assert not model.by_hand()
+    x, y = batch(16, model.block, 27)
+    expected = F.cross_entropy(model(x), y)
+    grads = torch.autograd.grad(expected, model.parameters())
+    loss, own = model.gradients(x, y)
+    torch.testing.assert_close(loss, expected.detach())
+    model.loss(x, y).backward()
+    for p, mine, right in zip(model.parameters(), own, grads, strict=True):
+        torch.testing.assert_close(mine, right)
+        torch.testing.assert_close(p.grad, right)
+
+
+def test_a_changed_network_trains_as_by_autograd():
+    ends = []
+    for loss in (None, lambda m, x, y: F.cross_entropy(m(x), y)):
+        model = MLP(hidden=20, generator=gen(), dtype=DOUBLE)
+        relu(model)
+        training.train(model, lambda g: batch(32, 3, 27, int(torch.randint(99, (), generator=g))),
+                       20, loss=loss, generator=gen(1), progress=False)
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    close(*ends)
+
+
+def test_a_subclass_with_its_own_forward_is_not_the_mlp():
+    model, (x, y) = Doubled(generator=gen()), batch(8, 3, 27)
+    assert not model.by_hand()
+    expected = F.cross_entropy(model(x), y)
+    torch.testing.assert_close(model.loss(x, y), expected)
+    torch.testing.assert_close(model.gradients(x, y)[0], expected.detach())
+
+
+def test_a_frozen_parameter_of_a_changed_network_has_no_gradient():
+    model, (x, y) = MLP(generator=gen()), batch(8, 3, 27)
+    relu(model)
+    model[0].weight.requires_grad_(False)
+    first, *others = model.gradients(x, y)[1]
+    assert first is None and all(g is not None for g in others)
+
+
+@pytest.mark.parametrize("wrong", [dict(block=3.0), dict(hidden="200"), dict(dim=True),
+                                   dict(vocab=0), dict(last=math.nan), dict(last=-1)])
+def test_sizes_are_whole_numbers(wrong):
+    name, = wrong
+    with pytest.raises(ValueError, match=f"{name} is .*1 or more|{name} is .*0 or more"):
+        MLP(**wrong, generator=gen())
+
+
+def test_letters_are_tensors_of_integers():
+    model, (x, y) = MLP(generator=gen()), batch(8, 3, 27)
+    for call in (model.loss, model.gradients):
+        with pytest.raises(TypeError, match="Letters are integers"):
+            call(x, y > 3)
+        with pytest.raises(TypeError, match="a list; they must be a tensor"):
+            call(x.tolist(), y)
