@@ -121,7 +121,10 @@ def test_surprise_is_minus_the_logarithm(lab, pytorch, name):
         assert total == pytest.approx(sum(right), abs=1e-2)
     least = min(found, key=lambda model: found[model][0])
     expect(node.locator(".zh-models-bits .zh-least th")).to_have_text(least)
-    expect(node.locator("[aria-live]")).to_contain_text(f"takes {least} the fewest bits")
+    live = node.locator("[aria-live]")
+    expect(live).to_contain_text(f"with its end, it takes {least} the fewest bits")
+    first = min(found, key=lambda model: sum(found[model][1][:-1]))
+    expect(live).to_contain_text(f"As a beginning, {name} costs {first} the fewest bits")
 
 
 def test_typing_what_is_no_letter(lab):
@@ -130,6 +133,23 @@ def test_typing_what_is_no_letter(lab):
     expect(node.locator("[aria-live]")).to_contain_text("Letters a to z")
     page.wait_for_function("location.hash.includes('prefix=jo')")
     expect(node.locator(".zh-models-bits thead th")).to_have_text(["all", "j", "o", "end"])
+    expect(node.locator("[aria-live]")).not_to_contain_text("At most")
+    box(node).fill("a" * 25)
+    expect(node.locator("[aria-live]")).to_contain_text("At most 20 letters.")
+    expect(node.locator("[aria-live]")).not_to_contain_text("a to z only")
+
+
+def test_the_losses_of_what_is_shipped_are_said(lab, packed):
+    """Beside each name the loss of these weights on the development names, and what they lack."""
+    _, node = lab()
+    X, Y = data.windows(data.split(data.names("bundled"))[1], 8)
+    for model, entry in zip(models.unpack(packed).values(), packed["models"], strict=True):
+        with torch.no_grad():
+            p = sampling.probabilities(model(X[:, -max(model.block, 1) :]))
+        loss = -p[torch.arange(len(Y)), Y].double().log().mean().item()
+        assert entry["loss"] == pytest.approx(loss, abs=2e-3)
+        expect(node).to_contain_text(f"{entry['name']} ({entry['loss']:.3f})")
+    expect(node).to_contain_text("trained for seconds")
 
 
 def test_by_keyboard_alone(lab):

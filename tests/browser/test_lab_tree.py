@@ -98,23 +98,23 @@ def test_nodes_are_counted(lab):
 def test_arrows_buttons_and_the_address(lab):
     page, node = lab("word=anna&level=9&place=99")
     live = node.locator("[aria-live]")
-    expect(live).to_contain_text("Level 3, place 12: it reads 8 letters, “....anna”")
+    expect(live).to_contain_text("Level 3, at letter 4 of the name: it reads 8 letters, “....anna”")
     node.locator(".zh-tree-picture").focus()
     page.keyboard.press("ArrowLeft")
-    expect(live).to_contain_text("place 11")
+    expect(live).to_contain_text("at letter 3")
     page.keyboard.press("ArrowDown")
-    expect(live).to_contain_text("Level 2, place 11: it reads 4 letters, “.ann”, through 3 nodes")
+    expect(live).to_contain_text("Level 2, at letter 3 of the name: it reads 4 letters, “.ann”, through 3 nodes")
     node.get_by_role("button", name="one level up").click()
-    expect(live).to_contain_text("Level 3, place 11")
+    expect(live).to_contain_text("Level 3, at letter 3")
     node.get_by_role("button", name="one place to the right").click()
     expect(live).to_contain_text("shares 3")
     page.wait_for_function("location.hash.includes('place=11')")
     for _ in range(9):
         page.keyboard.press("ArrowUp")
         node.get_by_role("button", name="one place to the right").click()
-    expect(live).to_contain_text("Level 3, place 12")
+    expect(live).to_contain_text("Level 3, at letter 4")
     node.locator("[data-level='0'][data-place='9']").click()
-    expect(live).to_contain_text("A letter: n")
+    expect(live).to_contain_text("Letter 2 of the name: n")
 
 
 def test_choices_follow_the_fuse(lab):
@@ -124,6 +124,7 @@ def test_choices_follow_the_fuse(lab):
     assert options == ["3", "9"]
     expect(node.get_by_label("letters of context")).to_have_value("9")
     node.get_by_label("name").fill("Bo!")
+    expect(node.locator("[aria-live]")).to_contain_text("Letters a to z only.")
     expect(node.locator(".zh-tree-picture text").last).to_have_text("o")
 
 
@@ -144,3 +145,15 @@ def test_on_a_narrow_phone(lab):
     assert min(sizes) >= 43.9
     chosen = node.locator("circle[stroke-width='4']").bounding_box()
     assert 0 <= chosen["x"] <= 360  # the chosen node is in view
+
+
+def test_what_is_cut_is_said(lab):
+    _, node = lab()
+    live = node.locator("[aria-live]")
+    node.get_by_label("name", exact=True).fill("abcdefghijklmnopqrstuvwxyz")
+    expect(live).to_contain_text("At most 14 letters.")
+    expect(live).not_to_contain_text("a to z only")
+    node.get_by_label("name", exact=True).fill("123")
+    expect(live).to_contain_text("Letters a to z only. Level 3, at mark 8 of 8")
+    node.get_by_label("name", exact=True).fill("anna")
+    expect(live).to_have_text(re.compile("^Level 3"))

@@ -2,14 +2,15 @@ import { el, svg, button, field, announcer, data as load, state, rng, color } fr
 
 /* All models of names side by side, run in the page: the next letter after a prefix, the surprise of
    every letter of a name, names drawn from each.  data, from zh.labs.models.pack:
-   { alphabet, block, counts: {order, base64}, models: [{ name, words, parameters,
-     n, k, backoff }  or  { ..., block, layers: [[kind, ...]], weights }], tries: [prefix, ...] }
+   { alphabet, block, counts: {order, base64}, tries: [prefix, ...], note,
+     models: [{ name, loss, n, k, backoff }  or  { name, loss, block, layers: [[kind, ...]], weights }] }
    State: prefix, temperature, seed. */
 
 const LONGEST = 20, DRAWS = 4, STEP = 13, HIGH = 34;
 
 const STYLE = `
 .zh-models-strips { margin: .4rem 0; }
+.zh-lab .zh-models-note { margin: .2rem 0; font-size: .92rem; }
 .zh-models-strips p { margin: .35rem 0 0; font-size: .92rem; }
 .zh-models-strips svg { display: block; width: 100%; max-width: 34rem; }
 .zh-models-strips rect[data-best] { fill: var(--zh-orange); }
@@ -115,7 +116,11 @@ function draw(p, u) {
 }
 
 const percent = (p) => (p < 0.0005 ? "0" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + " %";
-const clean = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "").slice(0, LONGEST);
+const letters = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "");
+const clean = (text) => letters(text).slice(0, LONGEST);
+/** What of a typed text was left out, in words. */
+const left = (text) => (text.normalize("NFKD").replace(/\p{M}/gu, "").length > letters(text).length ? "Letters a to z only. " : "")
+  + (letters(text).length > LONGEST ? `At most ${LONGEST} letters. ` : "");
 
 /** A wide table in a box that scrolls by itself. */
 const scroller = (label, node) => el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": label }, node);
@@ -134,9 +139,8 @@ export default {
 
     const box = el("input", { type: "text", maxlength: 40, size: 14, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
       oninput: () => {
-        const kept = clean(box.value);
-        if (box.value.normalize("NFKD").replace(/\p{M}/gu, "").length > kept.length) said = `Letters a to z, at most ${LONGEST}. `;
-        s.set({ prefix: kept });
+        said = left(box.value);
+        s.set({ prefix: clean(box.value) });
       } });
     const strips = el("div", { class: "zh-models-strips" });
     const numbers = el("tbody"), bits = el("table", { class: "zh-models-bits" }), drawn = el("table", { class: "zh-models-drawn" });
@@ -146,11 +150,13 @@ export default {
       el("div", { class: "zh-row" }, field("A name, or the start of one", box),
         packed.tries.map((text) => button(text, () => s.set({ prefix: text }), { "aria-label": `Try ${text}` }))));
     const say = announcer(root);
+    if (packed.note) root.append(el("p", { class: "zh-models-note" }, packed.note));
     root.append(el("h4", null, "What comes next"), strips,
       el("details", null, el("summary", null, "The same as numbers"),
         scroller("Probability of every next letter under every model", el("table", null,
           el("thead", null, el("tr", null, el("th", { scope: "col" }, "next"), models.map((m) => el("th", { scope: "col" }, m.name)))), numbers))),
-      el("h4", null, "How surprised each model is, in bits"), scroller("Surprise of each letter under every model", bits),
+      el("h4", null, "How surprised each model is, in bits"),
+      el("p", { class: "zh-models-note" }, "A column for each letter, the last for the end. A wide table scrolls sideways."), scroller("Surprise of each letter under every model", bits),
       el("h4", null, "Names drawn from each"),
       el("div", { class: "zh-row" }, el("label", { class: "zh-field zh-models-heat" }, el("span", null, "temperature"), slider, heatShown),
         button("Draw names", () => s.set({ seed: Number(s.get("seed")) + 1 })),
@@ -159,7 +165,7 @@ export default {
 
     function strip(m, p, top) {
       const order = [...p.keys()].sort((a, b) => p[b] - p[a]), best = order.slice(0, 3).map((i) => `${word(i)} ${percent(p[i])}`).join(", ");
-      return el("div", null, el("p", null, el("strong", null, m.name), `: ${best}`),
+      return el("div", null, el("p", null, el("strong", null, m.name), `${m.loss ? ` (${m.loss.toFixed(3)})` : ""}: ${best}`),
         svg("svg", { viewBox: `0 0 ${V * STEP} ${HIGH + 16}`, role: "img", "data-model": m.name, "aria-label": `${m.name}, the likeliest: ${best}` },
           [...p].map((x, i) => svg("rect", { x: i * STEP + 1.5, width: STEP - 3, y: HIGH - HIGH * x / top, height: HIGH * x / top,
             fill: color.blue, "data-p": x, "data-best": i === order[0] })),
@@ -176,7 +182,9 @@ export default {
         el("thead", null, el("tr", null, el("td"), el("th", { scope: "col" }, "all"), letters.map((i) => el("th", { scope: "col" }, i ? alphabet[i] : "end")))),
         el("tbody", null, rows.map((row, i) => el("tr", { class: i === least ? "zh-least" : null }, el("th", { scope: "row" }, models[i].name),
           el("td", { "data-total": totals[i] }, totals[i].toFixed(1)), row.map(cell)))));
-      return text ? `To spell ${text} to its end takes ${models[least].name} the fewest bits, ${totals[least].toFixed(1)}; ${models[0].name} takes ${totals[0].toFixed(1)}. ` : "";
+      const starts = rows.map((row, i) => totals[i] - row.at(-1)), first = starts.indexOf(Math.min(...starts));
+      return text ? `As a beginning, ${text} costs ${models[first].name} the fewest bits, ${starts[first].toFixed(1)}. `
+        + `As a whole name, with its end, it takes ${models[least].name} the fewest bits, ${totals[least].toFixed(1)}; ${models[0].name} takes ${totals[0].toFixed(1)}. ` : "";
     }
 
     function names(m, random) {
@@ -186,7 +194,7 @@ export default {
           i = draw(heated(m.next(seen(name)), heat()), random());
           if (i) name += alphabet[i];
         }
-        return name || "(empty)";
+        return name || "(ended at once)";
       });
     }
 

@@ -3,7 +3,8 @@
     from zh.labs import lab, models
     nets = {"MLP": mlp, "WaveNet": wavenet}
     models.round_to_half(nets)                      # the weights as the page will hold them
-    packed = models.pack({"4-gram": four, **nets}, X, Y, tries=["mar"])
+    packed = models.pack({"4-gram": four, **nets}, X, Y, tries=["mar"],
+                         losses={"MLP": 2.31}, note="Losses are those of unseen names.")
     lab("models", name="lab-models", title="...", data=packed)
 
 A network is the list of its layers and its weights as float16 (zh.packing). The count models share
@@ -31,19 +32,27 @@ def round_to_half(models: dict) -> None:
             packing.round_to_half(model.state_dict().values())
 
 
-def pack(models: dict, X: torch.Tensor, Y: torch.Tensor, tries: list[str] = ()) -> dict:
+def pack(models: dict, X: torch.Tensor, Y: torch.Tensor, tries: list[str] = (), *,
+         losses: dict[str, float] | None = None, note: str = "") -> dict:
     """{name: model} as JSON: count models (zh.ngrams) and rows of layers (zh.layers).
 
-    X (N, block), Y (N,): what the count models were fitted to; `tries`: prefixes to offer. Raises
-    ValueError for weights that are not exact in float16 (see `round_to_half`) and TypeError for
-    a layer that the page does not know.
+    X (N, block), Y (N,): what the count models were fitted to; `tries`: prefixes to offer;
+    `losses`: of the models as they are packed, shown beside their names; `note`: a sentence above
+    them. Raises ValueError for weights that are not exact in float16 (see `round_to_half`) or for
+    the loss of an unknown model, and TypeError for a layer that the page does not know.
     """
+    losses = losses or {}
+    if strange := [name for name in losses if name not in models]:
+        raise ValueError(f"there is a loss of {strange[0]!r}, and no such model; there is "
+                         f"{', '.join(models)}.")
     counting = [model for model in models.values() if isinstance(model, NGram)]
     order = max([model.n for model in counting], default=1)
     block = max([order - 1, *(model.block for model in models.values())])
-    return {"alphabet": data.ALPHABET, "block": block, "tries": list(tries),
+    return {"alphabet": data.ALPHABET, "block": block, "tries": list(tries), "note": note,
             "counts": {"order": order, "base64": _pack_counts(X, Y, order)},
-            "models": [{"name": name, **_pack_model(model)} for name, model in models.items()]}
+            "models": [{"name": name, **_pack_model(model),
+                        **({"loss": round(losses[name], 4)} if name in losses else {})}
+                       for name, model in models.items()]}
 
 
 def unpack(packed: dict) -> dict:

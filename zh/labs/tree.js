@@ -7,7 +7,11 @@ import { el, svg, button, field, announcer, state, keys, color } from "./base.js
 const LONGEST = 14, STEP = 30, RISE = 62, R = 8;
 const BLOCKS = { 2: [2, 4, 8, 16], 3: [3, 9], 4: [4, 16], 8: [8] };
 const plain = (x) => x.toLocaleString("en");
-const clean = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "").slice(0, LONGEST);
+const kept = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "");
+const clean = (text) => kept(text).slice(0, LONGEST);
+/** What of a typed text was left out, in words. */
+const left = (text) => (text.normalize("NFKD").replace(/\p{M}/gu, "").length > kept(text).length ? "Letters a to z only. " : "")
+  + (kept(text).length > LONGEST ? `At most ${LONGEST} letters. ` : "");
 const many = (n, one, more = one + "s") => `${plain(n)} ${n === 1 ? one : more}`;
 
 const STYLE = `
@@ -23,6 +27,8 @@ const STYLE = `
 export default {
   render({ model, el: root }) {
     const s = state(model, { word: "alexandra", block: 8, fuse: 2, dim: 10, hidden: 68, level: 3, place: 99 });
+
+    let said = "";
 
     /** Everything that the state says, made consistent. */
     function now() {
@@ -40,7 +46,7 @@ export default {
       return node;
     };
     const box = el("input", { type: "text", size: 12, maxlength: 30, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
-      oninput: () => s.set({ word: clean(box.value), level: 9, place: 99 }) });
+      oninput: () => { said = left(box.value); s.set({ word: clean(box.value), level: 9, place: 99 }); } });
     const fuses = select("fuse", Object.keys(BLOCKS)), blocks = select("block", []), dims = select("dim", [4, 10, 24]), wide = select("hidden", [32, 68, 128, 200]);
     const picture = el("div", { class: "zh-scroll zh-tree-picture", tabindex: 0, role: "group" });
     const table = el("table", { class: "zh-tree-levels" }), sums = el("p", { class: "zh-tree-sums" });
@@ -107,8 +113,9 @@ export default {
       const inner = [...lit].filter((n) => +n.split(" ")[0] > 0).length;
       const shared = [1, fuse].map((back) => [back, other(back)]).filter(([, n]) => level > 0 && n !== null)
         .map(([back, n]) => `the tree ${many(back, "place")} earlier shares ${n}`).join(", ");
-      const text = level === 0 ? `A letter: ${read}, as a vector of ${dim} numbers.`
-        : `Level ${level}, place ${place + 1}: it reads ${many(reach, "letter")}, “${read}”, through ${many(inner, "node")}`
+      const where = place < block ? `mark ${place + 1} of ${block}` : `letter ${place - block + 1} of the name`;
+      const text = level === 0 ? `${where[0].toUpperCase()}${where.slice(1)}: ${read}, as a vector of ${dim} numbers.`
+        : `Level ${level}, at ${where}: it reads ${many(reach, "letter")}, “${read}”, through ${many(inner, "node")}`
           + (shared ? `; of these ${shared}.` : ".");
 
       const rows = [];
@@ -128,7 +135,8 @@ export default {
       const windows = name.length + 1;
       sums.textContent = `With the table of letters and the last layer ${plain(total)} parameters; one flat layer of ${hidden} units over ${many(block, "letter")}: ${plain(flat)}. `
         + `Nodes for ${name ? `“${name}”` : "the empty name"}: ${many(windows, "window")} of ${one} each is ${plain(windows * one)}; each node once is ${plain(whole)}.`;
-      say(text);
+      say(said + text);
+      said = "";
     }
 
     const off = keys(picture, { ArrowLeft: () => move(0, -1), ArrowRight: () => move(0, 1), ArrowUp: () => move(1, 0), ArrowDown: () => move(-1, 0) });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def reach(curves: dict) -> Figure:
     """Losses over the letters of context: {model: {letters: [loss of each seed]}}."""
     fig, ax = new(size=(6.0, 3.2))
     names = {"n-gram": "counting", "MLP": "flat layer", "WaveNet": "WaveNet"}
-    for (model, rows), color in zip(curves.items(), (GREY, BLUE, ORANGE), strict=True):
+    for (model, rows), color in zip(curves.items(), (GREY, BLUE, ORANGE), strict=False):
         blocks = sorted(rows)
         ax.plot(blocks, [statistics.fmean(rows[b]) for b in blocks], "-", color=color,
                 label=names.get(model, model))  # fmt: skip
@@ -159,23 +160,32 @@ def ladder_table(rows: list[dict]):
 
 
 def steps_table(found: dict):
-    """The steps of the ladder: {how they were compared: [zh.ladder.Step]}, one column each."""
+    """The steps of the ladder: {how they were compared: [zh.ladder.Step]}, one column each.
+
+    A step between two models of one run each has no error, and no verdict.
+    """
     names = [f"{step.below} → {step.above}" for step in next(iter(found.values()))]
 
     def cell(step) -> str:
-        word = "noise" if not step.sure else "better" if step.gain > 0 else "worse"
-        return f"{step.gain:+.4f}\u00a0±\u00a0{step.error:.4f}, {word}".replace("-", "−")
+        error = "one run each" if math.isnan(step.error) else (
+            f"±\u00a0{step.error:.4f}, {step.verdict}")
+        return f"{step.gain:+.4f}\u00a0{error}".replace("-", "−")
 
     return table(["step", *found], [[name, *(cell(steps[i]) for steps in found.values())]
                                     for i, name in enumerate(names)], "The steps of the ladder")
 
 
 def lectures_table(rows: list[dict]):
-    """The lectures' losses and ours: beside each other with the tolerance that was promised."""
-    return table(["what", "lecture", "here", "apart", "promised"],
-                 [[row["what"], f"{row['lecture']:g}", f"{row['measured']:.4f}",
-                   f"{row['measured'] - row['lecture']:+.4f}".replace("-", "−"),
-                   f"± {row['tolerance']:g}"] for row in rows],
-                 "Losses of the lectures, repeated")  # fmt: skip
+    """The lectures' losses and ours, beside each other with what is tolerated.
 
+    rows: {what, lecture, measured, tolerance}; where `measured` is a list, its mean is shown with
+    the standard deviation of its runs.
+    """
+    def line(row: dict) -> list[str]:
+        runs = row["measured"] if isinstance(row["measured"], list) else [row["measured"]]
+        apart = f"{statistics.fmean(runs) - row['lecture']:+.4f}".replace("-", "−")
+        return [row["what"], f"{row['lecture']:g}", mean_spread(runs), apart,
+                f"±\u00a0{row['tolerance']:.2g}"]
 
+    return table(["what", "lecture", "here", "apart", "tolerance"], [line(row) for row in rows],
+                 "Losses of the lectures, repeated")
