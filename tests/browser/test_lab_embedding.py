@@ -98,7 +98,9 @@ def test_a_letter_on_the_map_keyboard_and_address(lab):
     page, node = lab("step=8")
     node.locator("g[data-letter=q]").click()
     expect(node.locator("select[name='Letter']")).to_have_value("q")
-    expect(node.locator("[aria-live]").last).to_contain_text("nearest to q")
+    said = node.locator("[aria-live]").last
+    expect(said).to_contain_text("start near zero, after 4000 steps. Nearest to q:")
+    expect(said).to_contain_text("principal directions has a rank correlation of 0.")
     node.get_by_role("button", name="Earlier").focus()
     page.keyboard.press("ArrowLeft")
     expect(node.locator(".zh-step")).to_contain_text("After 2000 steps")
@@ -155,3 +157,28 @@ def test_on_a_phone(lab, dark):
 def test_from_disk(lab):
     _, node = lab("letter=a", disk=True)
     expect(node.locator(".zh-step")).to_contain_text("nearest to a")
+
+
+def test_what_was_changed_is_said(lab):
+    _, node = lab("step=8")
+    said = node.locator("[aria-live]").last
+    node.locator("select[name='Map shows']").select_option("pair")
+    expect(said).to_contain_text("The map of dimensions 0 and 1 has a rank correlation")
+    node.locator("select[name='across']").select_option("7")
+    expect(said).to_contain_text("dimensions 7 and 1")
+    node.locator("select[name='Run']").select_option("1")
+    expect(said).to_contain_text("usual start, after 4000 steps")
+    node.locator("select[name='Letter']").select_option(".")
+    expect(said).to_contain_text("Nearest to . (the mark)")
+
+
+def test_a_finger_beside_a_letter_takes_the_nearest(lab):
+    """A little beside the letter that lies farthest right, at the width of a phone."""
+    page, node = lab("step=8", width=360)
+    node.locator("svg").scroll_into_view_if_needed()
+    where = node.locator("g[data-letter]").evaluate_all(
+        "gs => gs.map(g => { const b = g.querySelector('circle').getBoundingClientRect();"
+        " return [g.dataset.letter, b.x + b.width / 2, b.y + b.height / 2]; })")
+    letter, x, y = max(where, key=lambda w: w[1])
+    page.mouse.click(x + 12, y)
+    expect(node.locator("select[name='Letter']")).to_have_value(letter)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 from zh import data, training
 from zh.exercises import Exercise
@@ -25,6 +26,36 @@ def _integers(high: int, *shape: int, seed: int) -> torch.Tensor:
     return torch.randint(high, shape, generator=_generator(seed))
 
 
+class _Calls(TorchFunctionMode):
+    """Notes the names of the functions of torch that are called within it; `on`: with this one."""
+
+    def __init__(self, on: torch.Tensor | None = None):
+        super().__init__()
+        self.on, self.names = on, set()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if self.on is None or any(a is self.on for a in (*args, *(kwargs or {}).values())):
+            self.names.add(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def _used(function, reference, inputs, on: int | None = None) -> set[str]:
+    """What of torch a right function calls, with its argument number `on`; of others nothing."""
+    names: set[str] = set()
+    if not callable(function):
+        return names
+    for arguments in inputs():
+        try:
+            with _Calls(None if on is None else arguments[on]) as calls:
+                found = function(*arguments)
+            if not torch.allclose(found, reference(*arguments)):
+                return set()
+        except Exception:
+            return set()                              # the usual judgement says what is wrong
+        names |= calls.names
+    return names
+
+
 # --------------------------------------------------------------------------- lookup by a product
 
 
@@ -35,6 +66,15 @@ def _embed(x, C):
 def _embed_inputs():
     for seed, (n, block, vocab, dim) in enumerate([(1, 1, 3, 2), (5, 3, 27, 10), (4, 2, 6, 3)]):
         yield _integers(vocab, n, block, seed=seed), _normal(vocab, dim, seed=seed)
+
+
+def _looks_up(embed):
+    """A reply to a function that is right and takes rows of C out by their numbers."""
+    used = _used(embed, _embed, _embed_inputs, on=1) & {
+        "__getitem__", "embedding", "index_select", "gather", "take", "index"}
+    if used:
+        return "That uses x as an index into C. Make one-hot rows of x, and multiply."
+    return None
 
 
 def _embed_three_axes(x, C):
@@ -60,6 +100,16 @@ def _cross_entropy_inputs():
         yield 300 * logits, y
 
 
+def _ready_made(cross_entropy):
+    """A reply to a function that is right and calls what it is asked to write."""
+    used = _used(cross_entropy, _cross_entropy, _cross_entropy_inputs) & {
+        "cross_entropy", "nll_loss", "log_softmax", "softmax", "logsumexp", "logaddexp"}
+    if used:
+        return (f"That calls {min(used)}, which does the work for you: use exp, log, sum and max "
+                "only.")
+    return None
+
+
 def _summed(logits, y):
     return F.cross_entropy(logits, y, reduction="sum")
 
@@ -75,6 +125,18 @@ def _wild(seed: int) -> MLP:
     return model
 
 
+LEAST = 1e-4                  # length of the least gradient; the book's own start has 0.003
+
+
+def _gradients(model, x, y):
+    """(name, gradient) of the weights, by autograd."""
+    weights = [model[i].weight.detach().requires_grad_() for i in (0, 2, 4)]
+    for i, weight in zip((0, 2, 4), weights, strict=True):
+        model[i].weight = weight
+    found = torch.autograd.grad(F.cross_entropy(model(x), y), weights)
+    return [(f"model[{i}].weight", g) for i, g in zip((0, 2, 4), found, strict=True)]
+
+
 def _quiet(start):
     """Judge a function that changes the parameters of a wild network in place."""
     if not callable(start):
@@ -82,9 +144,14 @@ def _quiet(start):
     x, y = _integers(27, 500, 3, seed=5), _integers(27, 500, seed=6)
     for seed in (0, 10):
         model = _wild(seed)
-        start(model)
-        with torch.no_grad():
-            loss = F.cross_entropy(model(x), y).item()
+        try:
+            start(model)
+            with torch.no_grad():
+                loss = F.cross_entropy(model(x), y).item()
+        except Exception as error:
+            if "in-place" in str(error):
+                return "Change parameters under torch.no_grad(): autograd watches them otherwise."
+            return f"It stops with {type(error).__name__}: {error}"
         hidden, last = model[3].out, model[4].weight
         if not math.isfinite(loss):
             return "After it the first loss is not a finite number."
@@ -101,6 +168,14 @@ def _quiet(start):
         if hidden.std(0).mean() < 0.05:
             return ("The loss is right, but the hidden units hardly differ from one context to "
                     "another: their weights have become too small.")
+        if (last.abs() > 1e-6).double().mean() < 0.9:
+            return ("The loss is right, but most of the last layer's weights are zero, or as good "
+                    "as zero: their units get no gradient. Make all of them small.")
+        for name, gradient in _gradients(model, x, y):
+            if not gradient.norm() > LEAST:
+                return (f"The loss is right, but the gradient of {name} has a length of "
+                        f"{gradient.norm():.0e}: hardly any reaches it. The weights behind it have "
+                        "become too small.")
     return True
 
 
@@ -124,14 +199,20 @@ def _schedule(plan):
     """Judge a schedule by training with it, and with a constant rate beside it."""
     if not callable(plan):
         return None
+    rates = []
+    for step in range(STEPS):
+        try:
+            rates.append(plan(step))
+        except Exception as error:
+            return (f"plan({step}) stops with {type(error).__name__}: {error}. It takes a step, 0 "
+                    f"to {STEPS - 1}.")
+        if isinstance(rates[-1], bool) or not isinstance(rates[-1], int | float):
+            return (f"plan({step}) gives {rates[-1]!r}; a rate is a Python number. A tensor or a "
+                    "number of NumPy becomes one by .item().")
+        if not math.isfinite(rates[-1]) or rates[-1] < 0:
+            return f"plan({step}) gives {rates[-1]}; rates are finite and 0 or more."
     try:
-        rates = [plan(step) for step in (0, STEPS // 2, STEPS - 1)]
-    except Exception as error:
-        return f"plan(step) stops with {type(error).__name__}: {error}. It takes a step, 0 to 2999."
-    if not all(isinstance(r, int | float) and math.isfinite(r) and r >= 0 for r in rates):
-        return f"plan(step) gives {rates} at steps 0, 1500 and 2999; rates are numbers above 0."
-    try:
-        gain = _dev_after(training.constant(0.1)) - _dev_after(plan)
+        gain = _dev_after(training.constant(0.1)) - _dev_after(rates.__getitem__)
     except training.TrainingError as error:
         return f"The run does not survive: {error}"
     if gain < -1:
@@ -170,6 +251,14 @@ def _inside(p, X):
     return _without(p, X) + torch.tanh(x @ p.W)
 
 
+def _no_b1(p, X):
+    return _direct(SimpleNamespace(**{**vars(p), "b1": 0}), X)
+
+
+def _no_b2(p, X):
+    return _direct(p, X) - p.b2
+
+
 EXERCISES = [
     Exercise(
         "mlp-parameters",
@@ -205,6 +294,7 @@ EXERCISES = [
             (4 * math.log(3) / 8, "Three answers, but they do not have equal shares."),
             (4 * math.log(4) / 8, "Two of the four answers are the same: together they have a "
                                   "share of a half."),
+            (0.75, "That is in bits; the natural logarithm is asked."),
             (0, "One function of the context cannot give four examples different answers."),
         ],
         because="Shares of 1/2, 1/4 and 1/4: the entropy of that context, over half of the batch.",
@@ -215,6 +305,7 @@ EXERCISES = [
         minutes=5,
         kind="function",
         answer=_embed,
+        compare=_looks_up,
         inputs=lambda: list(_embed_inputs()),
         mistakes=[
             (_embed_three_axes, "That is (B, T, dim), as C[x] gives it; lay the T vectors of each "
@@ -230,6 +321,7 @@ EXERCISES = [
         minutes=10,
         kind="function",
         answer=_cross_entropy,
+        compare=_ready_made,
         inputs=lambda: list(_cross_entropy_inputs()),
         tolerance=1e-6,
         mistakes=[
@@ -264,6 +356,8 @@ EXERCISES = [
         mistakes=[
             (_without, "The direct part x @ W is missing."),
             (_inside, "The direct connections do not pass a tanh: they are linear."),
+            (_no_b1, "The bias b1 is missing."),
+            (_no_b2, "The bias b2 is missing."),
         ],
         because="A linear model and a network that corrects it, trained together.",
     ),

@@ -61,7 +61,7 @@ export default {
     const back = button("Earlier", () => move(-1)), on = button("Later", () => move(1));
     const move = (by) => s.set({ step: clamp(step() + by, last()) });
     const at = el("p", { style: "margin:.3rem 0;font-variant-numeric:tabular-nums", class: "zh-step" });
-    const map = svg("svg", { viewBox: "0 0 600 460", role: "img", style: "display:block;width:100%;touch-action:manipulation" });
+    const map = svg("svg", { viewBox: "0 0 600 460", role: "img", style: "display:block;width:100%;touch-action:manipulation;cursor:pointer" });
     const table = el("table", { class: "zh-neighbours" });
     const fit = el("p", { class: "zh-fit", style: "margin:.5rem 0 0" });
     root.append(
@@ -70,6 +70,13 @@ export default {
       el("div", { style: "border:1px solid var(--zh-line)" }, map),
       el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "Nearest letters" }, table), fit);
     const say = announcer(root);
+    let places = []; // of the letters, as shares of the map
+    map.addEventListener("click", (event) => { // a finger need not hit: the nearest letter within reach
+      const box = map.getBoundingClientRect();
+      const far = places.map(([x, y]) => Math.hypot(box.left + x * box.width - event.clientX, box.top + y * box.height - event.clientY));
+      const i = far.indexOf(Math.min(...far));
+      if (far[i] < 32) s.set({ letter: letters[i] });
+    });
 
     /** Everything about one step: distances from the chosen letter, places on the map. */
     function measure(now) {
@@ -95,13 +102,14 @@ export default {
       const scale = Math.min((wide - 2 * pad) / (top[0] - low[0] || 1), (high - 2 * pad) / (top[1] - low[1] || 1)); // one for both
       const x = (v) => wide / 2 + (v - (low[0] + top[0]) / 2) * scale, y = (v) => high / 2 - (v - (low[1] + top[1]) / 2) * scale;
       const near = m.near.slice(0, NEAR), here = m.points[m.me];
+      places = m.points.map((p) => [x(p[0]) / wide, y(p[1]) / high]);
       map.setAttribute("viewBox", `0 0 ${wide} ${high}`);
       map.replaceChildren(
         ...near.map((i) => svg("line", { x1: x(here[0]), y1: y(here[1]), x2: x(m.points[i][0]), y2: y(m.points[i][1]), stroke: color.orange, "stroke-width": 2, "data-near": letters[i] })),
         ...[...m.near].reverse().concat(m.me).map((i) => { // the nearest on top, the chosen one above all
           const letter = letters[i], [cx, cy] = [x(m.points[i][0]), y(m.points[i][1])], mine = i === m.me, close = near.includes(i);
-          return svg("g", { style: "cursor:pointer", "data-letter": letter, onclick: () => s.set({ letter }) },
-            svg("circle", { cx, cy, r: narrow ? 20 : 15, fill: color.paper, "fill-opacity": mine || close ? 1 : 0.6,
+          return svg("g", { "data-letter": letter },
+            svg("circle", { cx, cy, r: narrow ? 20 : 15, fill: color.paper, "fill-opacity": 0.6,
               stroke: mine ? color.blue : close ? color.orange : "none", "stroke-width": mine ? 4 : 2 }),
             svg("text", { x: cx, y: cy + size / 3, "text-anchor": "middle", "font-size": size,
               "font-weight": "aeiou".includes(letter) ? 700 : 400, "text-decoration": "aeiou".includes(letter) ? "underline" : null }, letter));
@@ -130,7 +138,8 @@ export default {
       const m = draw(step());
       back.setAttribute("aria-disabled", String(step() === 0));
       on.setAttribute("aria-disabled", String(step() === last()));
-      if (!first) say(`After ${d.runs[run()].steps[step()]} steps the letters nearest to ${letters[m.me]} are ${m.near.slice(0, NEAR).map((i) => letters[i]).join(", ")}.`);
+      if (!first) say(`${d.runs[run()].name}, after ${d.runs[run()].steps[step()]} steps. Nearest to ${called(letters[m.me])}: ${m.near.slice(0, NEAR).map((i) => called(letters[i])).join(", ")}. `
+        + `The map of ${two ? `dimensions ${two.join(" and ")}` : "the principal directions"} has a rank correlation of ${show(m.agree, 3)}.`);
       first = false;
     }
 
