@@ -31,7 +31,7 @@ def one_hot(W, x, y):
         ("smoothed-row", "1/10", "there are three more"),
         ("nats-to-bits", 8, "how many bits"),
         ("nats-to-bits", 2.0794, "still in nats"),
-        ("where-keepdim-shows", "a", "on any whole names"),
+        ("where-keepdim-shows", "a", "closed backwards too"),
         ("index-not-one-hot", chapter._nll_sum, "mean is asked"),
         ("index-not-one-hot", chapter._nll_no_softmax, "W holds scores"),
         ("index-not-one-hot", chapter._nll_positive, "minus that"),
@@ -108,7 +108,9 @@ def test_a_wrong_axis_shows_on_torn_pairs_and_on_no_whole_names():
         x = X[:, 0]
         return abs((right[x, Y].log() - wrong[x, Y].log()).mean().item())
 
-    for names in (train, dev, dev[:1], ["zzyzx"]):
+    for names in (train, dev, dev[:1], ["zzyzx"], [name[::-1] for name in dev]):
         assert differ(*data.windows(names, 1)) < 1e-12
+    X2, Y2 = data.windows(dev, 1)
+    assert differ(X2[Y2 > 0], Y2[Y2 > 0]) > 0.01  # the answer: without the last pair
     rows = torch.randint(0, len(Y), (32,), generator=torch.Generator().manual_seed(1))
     assert differ(X[rows], Y[rows]) > 0.01

@@ -258,21 +258,21 @@ EXERCISES = [
         minutes=8,
         kind="choice",
         choices=[
-            "The mean loss on unseen names",
-            "The loss of one single name, with its end",
-            "The mean loss of a random minibatch of pairs",
+            "The mean loss on unseen names, spelled backwards",
+            "The loss of one word that is no name, with its end",
+            "The mean loss on the names with their last pair, the end, left out",
             "The loss on the training names after adding one to every count",
         ],
-        answer="The mean loss of a random minibatch of pairs",
+        answer="The mean loss on the names with their last pair, the end, left out",
         why={
-            "The mean loss on unseen names": "Unseen names, too, leave each letter as often as "
-            "they enter it: the sums cancel on any whole names.",
-            "The loss of one single name, with its end": "It goes from the mark to the mark, so "
-            "it enters each letter as often as it leaves it.",
+            "The mean loss on unseen names, spelled backwards": "A walk that is closed is closed "
+            "backwards too: it leaves each letter as often as it enters it.",
+            "The loss of one word that is no name, with its end": "It goes from the mark to the "
+            "mark, so it enters each letter as often as it leaves it.",
             "The loss on the training names after adding one to every count": "Adding the same "
             "number everywhere keeps row sums and column sums equal.",
         },
-        because="Pairs torn out of their names need not enter a letter as often as they leave it.",
+        because="Without its end a name leaves the mark and does not come back to it.",
     ),
     Exercise(
         "index-not-one-hot",

@@ -96,13 +96,18 @@ def approach(steps, gaps: dict) -> Figure:
     return fig
 
 
-def trade(curves: dict) -> Figure:
-    """Paths of (training loss, loss on unseen names), one for each way to hold a model back."""
+def trade(curves: dict, ring: tuple[float, float] | None = None) -> Figure:
+    """Paths of (training loss, loss on unseen names), one for each way to hold a model back.
+
+    ring: one more such point, for comparison.
+    """
     fig, ax = new(size=(6.0, 3.6))
     for (name, points), color, style in zip(
         curves.items(), (BLUE, ORANGE), ({"lw": 4, "alpha": 0.4}, {"lw": 1.5}), strict=False
     ):
         ax.plot(*zip(*points, strict=True), "o-", ms=4, color=color, label=name, **style)
+    if ring:
+        ax.plot(*ring, "o", ms=10, mfc="none", color=INK)
     ax.locator_params(nbins=5)
     ax.set(xlabel="loss on the training names", ylabel="loss on unseen names")
     ax.legend()
