@@ -79,6 +79,11 @@ class Layer:
                            f"{', ...' if len(wrong) > 4 else ''}. Build the model with the same "
                            "layers as the one that was saved.")
         for name, tensor in own.items():
+            if not isinstance(state[name], torch.Tensor) or (
+                    state[name].is_floating_point() != tensor.is_floating_point()):
+                raise ValueError(
+                    f"{name} is a tensor of {tensor.dtype} here, and the value to load is "
+                    f"{getattr(state[name], 'dtype', type(state[name]).__name__)}.")
             if tensor.shape != state[name].shape:
                 raise ValueError(
                     f"{name} has the shape {tuple(tensor.shape)} here and "

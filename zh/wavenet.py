@@ -88,9 +88,14 @@ def convolution(model: WaveNet) -> Sequential:
 
     (B, L) int -> (B, L - block + 1, vocab); row i of the result is `model`
     on letters i to i + block - 1. The layers are shared with `model`, not
-    copied. It is for scoring: put it in eval mode first, because in training
-    mode the batch statistics would run over other entries than the tree's.
+    copied. It is for scoring, in eval mode: in training mode the batch
+    statistics would run over other entries than the tree's, and would move.
+    Raises ValueError for a model in training mode.
     """
+    if any(layer.training for layer in model.layers):
+        raise ValueError("this model is in training mode, where a row would be "
+                         "normalised otherwise than the tree, and would change "
+                         "its running statistics. Call model.eval() first.")
     layers: list[Layer] = []
     dilation = 1
     for layer in model.layers:
@@ -99,9 +104,7 @@ def convolution(model: WaveNet) -> Sequential:
             dilation *= layer.n
         else:
             layers.append(layer)
-    twin = Sequential(*layers)
-    twin.training = model.training
-    return twin
+    return Sequential(*layers).eval()
 
 
 def _levels(block: int, fuse: int) -> int:

@@ -103,7 +103,9 @@ def test_arrows_buttons_and_the_address(lab):
     page.keyboard.press("ArrowLeft")
     expect(live).to_contain_text("at letter 3")
     page.keyboard.press("ArrowDown")
-    expect(live).to_contain_text("Level 2, at letter 3 of the name: it reads 4 letters, “.ann”, through 3 nodes")
+    expect(live).to_contain_text(
+        "Level 2, at letter 3 of the name: it reads 4 letters, “.ann”, through 3 nodes"
+    )
     node.get_by_role("button", name="one level up").click()
     expect(live).to_contain_text("Level 3, at letter 3")
     node.get_by_role("button", name="one place to the right").click()

@@ -55,7 +55,10 @@ def test_layers_of_the_package_are_right_answers(monkeypatch):
     ("causal-convolution", chapter._causal_ahead, "what comes after it"),
     ("causal-convolution", chapter._causal_flipped, "farthest back"),
     ("causal-convolution", chapter._causal_undilated, "dilation of 1"),
+    ("running-mean", chapter._running_from_first, "starts at zero"),
+    ("causal-convolution", chapter._causal_padded_only, "k * dilation"),
     ("reach", 9, "Every level multiplies"),
+    ("reach", 6, "multiplies what is read"),
     ("batch-of-one", "the first", "four values"),
     ("running-shape", "axes 0 and 1", "(68,)"),
     ("shape-after-two", "(4, 2, 68)", "after the linear layer"),
@@ -65,6 +68,15 @@ def test_a_slip_is_named(name, answer, words, monkeypatch):
     monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
     reply = check(name, answer)
     assert not reply and words in reply.text, reply.text
+
+
+@pytest.mark.parametrize("name, answer", [
+    ("shape-after-two", (4, 2, 136)), ("shape-after-two", torch.Size([4, 2, 136])),
+    ("batch-of-one", "third"), ("tree-parameters", "23,621"),
+])  # fmt: skip
+def test_what_the_page_prints_is_an_answer(name, answer, monkeypatch):
+    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+    assert check(name, answer)
 
 
 def test_the_third_norm_is_the_one_that_raises():

@@ -75,3 +75,12 @@ def test_a_layer_that_the_page_lacks_is_refused():
     net.block = 3
     with pytest.raises(TypeError, match="no layer Twice"):
         models.pack({"net": net}, *data.windows(NAMES, 3))
+
+
+def test_losses_and_the_note_go_with_the_models():
+    all_models, X, Y = trained()
+    packed = models.pack(all_models, X, Y, losses={"MLP": 2.34567}, note="Short runs.")
+    found = {entry["name"]: entry.get("loss") for entry in packed["models"]}
+    assert found["MLP"] == 2.3457 and found["WaveNet"] is None and packed["note"] == "Short runs."
+    with pytest.raises(ValueError, match="no such model"):
+        models.pack(all_models, X, Y, losses={"GPT": 1.0})

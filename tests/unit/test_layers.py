@@ -364,6 +364,8 @@ def test_state_comes_back():
     (lambda s: s.pop("3.running_mean"), KeyError, "3.running_mean is missing"),
     (lambda s: s.update(more=torch.zeros(1)), KeyError, "more is not expected"),
     (lambda s: s.update({"5.bias": torch.zeros(1)}), ValueError, r"5.bias.*\(27,\).*\(1,\)"),
+    (lambda s: s.update({"5.bias": [0.0] * 27}), ValueError, "5.bias is a tensor of .*list"),
+    (lambda s: s.update({"5.bias": torch.zeros(27).long()}), ValueError, "5.bias.*int64"),
 ])
 def test_a_state_of_another_model_changes_nothing(change, error, words):
     net = network()

@@ -180,8 +180,16 @@ def test_the_convolution_looks_at_no_later_letter():
 
 def test_convolution_shares_the_layers():
     model = WaveNet(8, 3, 5, generator=gen())
-    assert convolution(model).parameters()[0] is model.parameters()[0]
-    assert not convolution(model.eval()).training
+    twin = convolution(model.eval())
+    assert twin.parameters()[0] is model.parameters()[0] and not twin.training
+
+
+def test_a_model_that_is_training_is_not_run_along_a_row():
+    model = WaveNet(generator=torch.Generator().manual_seed(0))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"model\.eval\(\)"):
+        convolution(model)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 def test_parameters_of_the_lecture():

@@ -51,8 +51,11 @@ _NUMBER = re.compile(rf"({_ONE})\s*(?:/\s*({_ONE})|(%))?", re.ASCII)
 
 
 def parse_number(text: str) -> float:
-    """The number in a text (-1.5, 3/2, 1e-3, 12 %), NaN for anything else; as in the page."""
-    found = _NUMBER.fullmatch(text.strip().replace("\u2212", "-").replace("\u2013", "-"))
+    """The number in a text (-1.5, 3/2, 1e-3, 12 %, 2,100), NaN for anything else; as in the page."""
+    text = text.strip().replace("\u2212", "-").replace("\u2013", "-")
+    if re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+", text, re.ASCII):
+        text = text.replace(",", "")
+    found = _NUMBER.fullmatch(text)
     if not found:
         return math.nan
     try:
@@ -124,7 +127,8 @@ def judge(exercise: Exercise, answer: Any, given: dict) -> Reply:
 
 def _judge_choice(exercise: Exercise, answer: Any) -> Reply:
     def bare(text: str) -> str:
-        return " ".join(text.lower().replace(",", " ").split()).strip(" .")
+        words = " ".join(text.lower().replace(",", " ").split()).strip(" .()[]")
+        return words.removeprefix("the ")
 
     texts = {bare(choice): choice for choice in exercise.choices}
     letters = {"abcdefghij"[i]: choice for i, choice in enumerate(exercise.choices)}

@@ -82,6 +82,13 @@ def _running_average(batches, momentum):
     return torch.stack([x.mean((0, 1)) for x in batches]).mean(0)
 
 
+def _running_from_first(batches, momentum):
+    mean = batches[0].mean((0, 1))
+    for x in batches[1:]:
+        mean = mean + momentum * (x.mean((0, 1)) - mean)
+    return mean
+
+
 def _running_inputs():
     for seed, (momentum, sizes) in enumerate([(0.1, (4, 4, 4)), (0.5, (6, 3)), (0.01, (5,))]):
         yield [2 + _normal(n, 3, 5, seed=10 * seed + i) for i, n in enumerate(sizes)], momentum
@@ -117,6 +124,13 @@ def _causal_undilated(x, weight, dilation):
     return _causal(x, weight, 1)
 
 
+def _causal_padded_only(x, weight, dilation):
+    """The slip: the zeros know the dilation, the slices do not."""
+    front = torch.zeros(len(x), (len(weight) - 1) * dilation, x.shape[2], dtype=x.dtype)
+    padded, length = torch.cat([front, x], 1), x.shape[1]
+    return sum(padded[:, k:k + length] @ w for k, w in enumerate(weight))
+
+
 def _causal_inputs():
     for seed, (length, n, dilation) in enumerate([(7, 2, 1), (9, 2, 4), (8, 3, 2), (5, 1, 3)]):
         yield _normal(2, length, 3, seed=seed), _normal(n, 3, 4, seed=seed + 9), dilation
@@ -146,6 +160,7 @@ EXERCISES = [
         answer=27,
         mistakes=[
             (9, "That is what a sum gives, or two levels. Every level multiplies."),
+            (6, "That is 2 times 3. Each of three levels multiplies what is read by 3."),
             (8, "That is three levels that fuse two."),
             (81, "One level too many."),
             (26, "It reads the letter at its own place too."),
@@ -237,6 +252,8 @@ EXERCISES = [
                                 "own, (T, C)."),
             (_running_swapped, "The momentum stands on the wrong side: it is the share of the "
                                "new batch."),
+            (_running_from_first, "You start from the mean of the first batch. It starts at zero, "
+                                  "and the first batch moves it by a step as well."),
             (_running_average, "That is the plain mean of the batches. The running mean starts at "
                                "0 and moves a step of `momentum` towards each."),
         ],
@@ -257,6 +274,8 @@ EXERCISES = [
             (_causal_flipped, "The weights are in the wrong order: weight[-1] belongs to the "
                               "place itself, weight[0] to the one farthest back."),
             (_causal_undilated, "That has a dilation of 1 everywhere."),
+            (_causal_padded_only, "The zeros in front have the dilation, the terms do not: term k "
+                                  "is the slice that starts at k * dilation."),
         ],
         because="The same numbers as torch.nn.functional.conv1d on a padded input.",
     ),

@@ -32,10 +32,11 @@ export const REPLIES = {
   ]
 };
 
-/** The number in a text: "-1.5", "3/2", "1e-3", "12 %"; NaN for anything else. */
+/** The number in a text: "-1.5", "3/2", "1e-3", "12 %", "23,621"; NaN for anything else. */
 export function parseNumber(text) {
   const one = String.raw`[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?`;
-  const found = String(text).trim().replace(/[\u2212\u2013]/g, "-")
+  const typed = String(text).trim().replace(/[\u2212\u2013]/g, "-");
+  const found = (/^[-+]?[1-9]\d{0,2}(,\d{3})+$/.test(typed) ? typed.replaceAll(",", "") : typed)
     .match(new RegExp(`^(${one})\\s*(?:/\\s*(${one})|(%))?$`));
   if (!found) return NaN;
   const value = Number(found[1]) / (found[2] ? Number(found[2]) : found[3] ? 100 : 1);

@@ -83,6 +83,7 @@ from zh.plots.wavenet import (
     forgotten,
     ladder_table,
     lectures_table,
+    mean_spread,
     reach,
     rungs,
     smoothed,
