@@ -1,13 +1,19 @@
-"""Eight letters through one flat layer or through a tree, with the same number of parameters.
+"""Eight letters through flat layers or through a tree, with about the same number of parameters.
 
-    python benchmarks/flat_or_tree.py [plain] [tuned]
+    python benchmarks/flat_or_tree.py [tune] [tuned] [plain] [again]
 
+Three flat networks stand beside the tree: one hidden layer, one with batch normalisation, and as
+many hidden layers as the tree has, each with batch normalisation. The last is the control: a tree
+differs from one flat layer by its depth and by its fusing, and from three flat layers by fusing.
+
+tune    one run of seed 100 for every network and rate (`ladder.RATES`), on the development set.
+tuned   as the ladder: its steps and minibatches, its five seeds, a cosine whose top is the best
+        rate of `tune`. The tree is the WaveNet of the ladder, tuned by benchmarks/ladder.py.
 plain   20,000 minibatches of 32, learning rate 0.1 and then 0.01 for all, as in the lecture;
         six seeds.
-tuned   as the ladder: its steps and minibatches, a cosine with the top that suits the model (that
-        of the rung without the five further letters), its five seeds. The tree is the ladder's.
 
-Recorded as zh/recorded/flat_or_tree.json. About ten minutes on one core.
+Recorded row by row in zh/recorded/flat_or_tree.json, each row with its own date and commit; a row
+that is there is kept, unless `again` is given. About 20 minutes on one core.
 """
 from __future__ import annotations
 
@@ -17,61 +23,119 @@ import time
 import torch
 
 from zh import data, ladder, recorded, training
+from zh.layers import BatchNorm1d, Embedding, Flatten, Linear, Sequential, Tanh
 from zh.mlp import MLP
 from zh.wavenet import WaveNet
 
-STEPS, SEEDS = 20_000, range(1, 7)
+STEPS, SEEDS = 20_000, range(1, 7)          # of `plain`
+SCRIPT = "benchmarks/flat_or_tree.py"
+
+
+def deep(generator, block=8, dim=10, hidden=81, depth=3, vocab=27):
+    """The tree's number of hidden layers, each over everything: no fusing, nothing shared."""
+    layers = [Embedding(vocab, dim, generator=generator), Flatten()]
+    for level in range(depth):
+        layers += [Linear(hidden if level else block * dim, hidden, bias=False,
+                          generator=generator), BatchNorm1d(hidden), Tanh()]
+    return Sequential(*layers, Linear(hidden, vocab, gain=0.1, generator=generator))
+
+
 FLAT = {"flat": lambda g: MLP(8, 10, 200, generator=g),
-        "flat + batchnorm": lambda g: MLP(8, 10, 200, batchnorm=True, generator=g)}
+        "flat + batchnorm": lambda g: MLP(8, 10, 200, batchnorm=True, generator=g),
+        "flat, three layers": deep}
 TREE = {"tree": lambda g: WaveNet(8, 10, 68, generator=g)}
 
 
-def plain() -> dict:
-    """{model: {params, dev, train}}, the lecture's recipe."""
-    (X, Y), (Xd, Yd), _ = ladder.windows(8)
-    rows = {name: {"dev": [], "train": []} for name in FLAT | TREE}
-    for seed in SEEDS:
-        for name, make in (FLAT | TREE).items():
+def load() -> dict:
+    try:
+        return recorded.load("flat_or_tree")
+    except FileNotFoundError:
+        return {}
+
+
+def save(key: str, name: str, row: dict, seconds: float) -> None:
+    """Record one row, and where it comes from."""
+    result = load()
+    row["made"] = recorded.made(seconds)
+    result.setdefault(key, {})[name] = row
+    total = sum(row.get("made", {}).get("seconds", 0.0)
+                for part in ("tune", "tuned", "models") for row in result.get(part, {}).values())
+    recorded.save("flat_or_tree", {**result, **recorded.provenance(SCRIPT, total),
+                                   "command": f"python {SCRIPT}", "verdicts": verdicts(result)})
+
+
+def verdicts(result: dict) -> dict:
+    """{recipe: [flat less tree, on dev and test]}, with what is recorded so far."""
+    rungs = {row["name"]: row for row in recorded.load("ladder")["rungs"]}
+    recipes = {"plain": result.get("models", {}),
+               "tuned": {**result.get("tuned", {}), "tree": rungs["WaveNet"]}}
+    return {recipe: [ladder.verdict(name, "tree", row, rows["tree"])
+                     for name, row in rows.items() if name != "tree" and "tree" in rows]
+            for recipe, rows in recipes.items()}
+
+
+def tune(again: bool) -> None:
+    """{model: {lr: dev loss of seed 100}}, the ladder's recipe."""
+    parts = ladder.windows(8)
+    for name, make in FLAT.items():
+        if not again and name in load().get("tune", {}):
+            continue
+        start = time.perf_counter()
+        found = ladder.tune(ladder.Rung(name, 8, make=make), parts)
+        save("tune", name, found, time.perf_counter() - start)
+        print("tune", name, found, flush=True)
+
+
+def tuned(again: bool) -> None:
+    """{model: {params, lr, dev, test, train}} of the flat ones, the ladder's recipe."""
+    parts, tune = ladder.windows(8), load()["tune"]
+    for name, make in FLAT.items():
+        rung = ladder.Rung(name, 8, make=make, lr=tune[name]["best"])
+        if not again and load().get("tuned", {}).get(name, {}).get("lr") == rung.lr:
+            continue
+        start = time.perf_counter()
+        runs = [ladder.climb(rung, parts, seed) for seed in range(5)]
+        row = {"params": runs[0]["params"], "lr": rung.lr, "seed": list(range(5)),
+               **{key: [run[key] for run in runs] for key in ("dev", "test", "train")}}
+        save("tuned", name, row, time.perf_counter() - start)
+        print("tuned", name, rung.lr, [round(loss, 4) for loss in row["dev"]], flush=True)
+
+
+def plain(again: bool) -> None:
+    """{model: {params, dev, test, train}}, the lecture's recipe."""
+    parts = ladder.windows(8)
+    X, Y = parts[0]
+    for name, make in (FLAT | TREE).items():
+        if not again and "test" in load().get("models", {}).get(name, {}):
+            continue
+        start = time.perf_counter()
+        row = {"seed": list(SEEDS), "train": [], "dev": [], "test": []}
+        for seed in SEEDS:
             generator = torch.Generator().manual_seed(seed)
             model = make(generator)
             training.train(model, lambda g: data.batch(X, Y, 32, g), STEPS, generator=generator,
                            lr=training.step_down(0.1, at={3 * STEPS // 4: 0.1}), progress=False)
-            rows[name]["params"] = sum(p.numel() for p in model.parameters())
-            rows[name]["dev"].append(training.evaluate(model, Xd, Yd))
-            rows[name]["train"].append(training.evaluate(model, X, Y))
-        print("plain", seed, {name: round(row["dev"][-1], 4) for name, row in rows.items()},
-              flush=True)
-    return rows
+            row["params"] = sum(p.numel() for p in model.parameters())
+            for part, windows in zip(("train", "dev", "test"), parts, strict=True):
+                row[part].append(training.evaluate(model, *windows))
+        save("models", name, row, time.perf_counter() - start)
+        print("plain", name, [round(loss, 4) for loss in row["dev"]], flush=True)
 
 
-def tuned() -> dict:
-    """{model: {params, lr, dev, test, train}} of the flat ones, the ladder's recipe."""
-    parts, rows = ladder.windows(8), {}
-    rates = {rung.name: rung.lr for rung in ladder.RUNGS}
-    for name, make in FLAT.items():
-        lr = rates["MLP + batchnorm" if "batchnorm" in name else "MLP"]
-        rung = ladder.Rung(name, 8, make=make, lr=lr)
-        runs = [ladder.climb(rung, parts, seed) for seed in range(5)]
-        rows[name] = {"params": runs[0]["params"], "lr": lr,
-                      **{key: [run[key] for run in runs] for key in ("dev", "test", "train")}}
-        print("tuned", name, [round(loss, 4) for loss in rows[name]["dev"]], flush=True)
-    return rows
+PARTS = {"tune": tune, "tuned": tuned, "plain": plain}
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    start, wanted = time.perf_counter(), sys.argv[1:] or ["plain", "tuned"]
-    try:
-        result = recorded.load("flat_or_tree")
-    except FileNotFoundError:
-        result = {}
-    if "plain" in wanted:
-        result |= {"steps": STEPS, "seeds": list(SEEDS), "models": plain()}
-    if "tuned" in wanted:
-        result["tuned"] = tuned()
-    made = recorded.provenance("benchmarks/flat_or_tree.py", time.perf_counter() - start)
-    made["command"] = "python benchmarks/flat_or_tree.py"
-    recorded.save("flat_or_tree", {**result, **made})
+    again = "again" in sys.argv
+    wanted = [name for name in sys.argv[1:] if name != "again"] or list(PARTS)
+    if unknown := [name for name in wanted if name not in PARTS]:
+        sys.exit(f"no part {', '.join(unknown)}; there is {', '.join(PARTS)}")
+    for name in wanted:
+        PARTS[name](again)
+    for recipe, rows in verdicts(load()).items():
+        for row in rows:
+            print(f"{recipe:6} {row}")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def provenance(script, seconds=0.0):
     import datetime
     import os
     import platform
+    import shlex
     import subprocess
     import sys
     from pathlib import Path
@@ -59,7 +60,7 @@ def provenance(script, seconds=0.0):
                            cwd=Path(__file__).parent)
     return {
         "script": script,
-        "command": " ".join(["python", script, *sys.argv[1:]]),
+        "command": shlex.join(["python", script, *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__,
                      "zh": asked.stdout.strip() or "not a git checkout"},
@@ -67,6 +68,16 @@ def provenance(script, seconds=0.0):
                    f"{torch.get_num_threads()} thread(s) used",
         "seconds": round(seconds, 1),
     }
+
+
+def made(seconds=0.0):
+    """Where one row of a result comes from: its "date", "versions" and "seconds".
+
+    For results that are recorded row by row, on more than one day or commit: each row keeps its
+    own. The script and the command are those of the whole file.
+    """
+    whole = provenance("", seconds)
+    return {key: whole[key] for key in ("date", "versions", "seconds")}
 
 
 def code(*modules):
