@@ -51,7 +51,7 @@ _NUMBER = re.compile(rf"({_ONE})\s*(?:/\s*({_ONE})|(%))?", re.ASCII)
 
 
 def parse_number(text: str) -> float:
-    """The number in a text (-1.5, 3/2, 1e-3, 12 %, 2,100), NaN for anything else; as in the page."""
+    """The number in a text (-1.5, 3/2, 1e-3, 12 %, 2,100), else NaN; as in the page."""
     text = text.strip().replace("\u2212", "-").replace("\u2013", "-")
     if re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+", text, re.ASCII):
         text = text.replace(",", "")
