@@ -1,6 +1,6 @@
 """Eight letters through flat layers or through a tree, with about the same number of parameters.
 
-    python benchmarks/flat_or_tree.py [tune] [tuned] [plain] [again]
+    python benchmarks/flat_or_tree.py [tune] [tuned] [splits] [plain] [again]
 
 Three flat networks stand beside the tree: one hidden layer, one with batch normalisation, and as
 many hidden layers as the tree has, each with batch normalisation. The last is the control: a tree
@@ -9,11 +9,13 @@ differs from one flat layer by its depth and by its fusing, and from three flat 
 tune    one run of seed 100 for every network and rate (`ladder.RATES`), on the development set.
 tuned   as the ladder: its steps and minibatches, its five seeds, a cosine whose top is the best
         rate of `tune`. The tree is the WaveNet of the ladder, tuned by benchmarks/ladder.py.
+splits  the flat one with three layers once on each of the ladder's five other splits, at its rate.
 plain   20,000 minibatches of 32, learning rate 0.1 and then 0.01 for all, as in the lecture;
         six seeds.
 
 Recorded row by row in zh/recorded/flat_or_tree.json, each row with its own date and commit; a row
-that is there is kept, unless `again` is given. About 20 minutes on one core.
+that is there is kept, unless `again` is given. "other_rates" keeps five seeds of the flat layer at
+the rate of the same network with three letters. About 20 minutes on one core.
 """
 from __future__ import annotations
 
@@ -28,6 +30,7 @@ from zh.mlp import MLP
 from zh.wavenet import WaveNet
 
 STEPS, SEEDS = 20_000, range(1, 7)          # of `plain`
+KEYS = ("tune", "tuned", "splits", "models", "other_rates")
 SCRIPT = "benchmarks/flat_or_tree.py"
 
 
@@ -59,7 +62,7 @@ def save(key: str, name: str, row: dict, seconds: float) -> None:
     row["made"] = recorded.made(seconds)
     result.setdefault(key, {})[name] = row
     total = sum(row.get("made", {}).get("seconds", 0.0)
-                for part in ("tune", "tuned", "models") for row in result.get(part, {}).values())
+                for part in KEYS for row in result.get(part, {}).values())
     recorded.save("flat_or_tree", {**result, **recorded.provenance(SCRIPT, total),
                                    "command": f"python {SCRIPT}", "verdicts": verdicts(result)})
 
@@ -69,9 +72,13 @@ def verdicts(result: dict) -> dict:
     rungs = {row["name"]: row for row in recorded.load("ladder")["rungs"]}
     recipes = {"plain": result.get("models", {}),
                "tuned": {**result.get("tuned", {}), "tree": rungs["WaveNet"]}}
-    return {recipe: [ladder.verdict(name, "tree", row, rows["tree"])
-                     for name, row in rows.items() if name != "tree" and "tree" in rows]
-            for recipe, rows in recipes.items()}
+    found = {recipe: [ladder.verdict(name, "tree", row, rows["tree"])
+                      for name, row in rows.items() if name != "tree" and "tree" in rows]
+             for recipe, rows in recipes.items()}
+    tree = next(row for row in recorded.load("ladder")["splits"] if row["name"] == "WaveNet")
+    found["splits"] = [ladder.verdict(name, "tree", row, tree, paired=True)
+                       for name, row in result.get("splits", {}).items()]
+    return found
 
 
 def tune(again: bool) -> None:
@@ -101,12 +108,28 @@ def tuned(again: bool) -> None:
         print("tuned", name, rung.lr, [round(loss, 4) for loss in row["dev"]], flush=True)
 
 
+def splits(again: bool) -> None:
+    """{model: {params, lr, split, dev, test, train}}: other names to learn from and to be asked."""
+    name = "flat, three layers"
+    if not again and name in load().get("splits", {}):
+        return
+    start, rung = time.perf_counter(), ladder.Rung(name, 8, make=deep,
+                                                   lr=load()["tune"][name]["best"])
+    numbers = range(1, 6)
+    runs = [ladder.climb(rung, ladder.windows(8, split), split) for split in numbers]
+    row = {"params": runs[0]["params"], "lr": rung.lr, "split": list(numbers),
+           "seed": list(numbers),
+           **{key: [run[key] for run in runs] for key in ("dev", "test", "train")}}
+    save("splits", name, row, time.perf_counter() - start)
+    print("splits", name, [round(loss, 4) for loss in row["dev"]], flush=True)
+
+
 def plain(again: bool) -> None:
     """{model: {params, dev, test, train}}, the lecture's recipe."""
     parts = ladder.windows(8)
     X, Y = parts[0]
     for name, make in (FLAT | TREE).items():
-        if not again and "test" in load().get("models", {}).get(name, {}):
+        if not again and name in load().get("models", {}):
             continue
         start = time.perf_counter()
         row = {"seed": list(SEEDS), "train": [], "dev": [], "test": []}
@@ -122,7 +145,7 @@ def plain(again: bool) -> None:
         print("plain", name, [round(loss, 4) for loss in row["dev"]], flush=True)
 
 
-PARTS = {"tune": tune, "tuned": tuned, "plain": plain}
+PARTS = {"tune": tune, "tuned": tuned, "splits": splits, "plain": plain}
 
 
 def main() -> None:

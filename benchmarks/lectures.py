@@ -2,23 +2,27 @@
 
     ZH_DATA=folder/with/names.txt python benchmarks/lectures.py [row ...]
 
-Without ZH_DATA the list is fetched. Every row is recorded as it finishes (`zh/recorded/
-lectures.json`); a row that is there already, made by the same code, is kept. A run that was
-stopped goes on from its checkpoint. About ten minutes on one core.
+Without ZH_DATA the list is fetched. Every run is recorded as it finishes (`zh/recorded/
+lectures.json`), with its own date and commit; what is there already is kept, unless `again` is
+given. A run that was stopped goes on from its checkpoint. Half an hour on one core.
 
 What is as in the lectures: the corpus with its doubles, the shuffle (`random.seed(42)`), the order
 in which the weights are drawn and from which seed (2147483647, or 42), the minibatches, 200,000
 steps of 32, the learning rates. What is not: the names of the variables. Where the lecture draws
 its minibatches from a generator it seeded, the run here sees the same minibatches in the same
 order, and only rounding differs; rounding grows through 200,000 steps, hence the tolerance.
-Lecture 3 draws them from a generator that nobody seeded: there five runs of the same kind are made,
-and the tolerance is what such runs differ by. (It was set to 0.01 at first; the third run missed.)
+
+Lecture 3 draws them from a generator that nobody seeded, so its run cannot be repeated, only its
+kind. 0.01 was promised for it before the first run, and single runs miss it: such runs spread by
+more than that. The row "mlp" is the mean of five, with the 0.01 that was promised, and says how far
+the five spread and how many of them are within it.
 """
 from __future__ import annotations
 
 import functools
 import os
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -119,11 +123,12 @@ def run(name, model, train, dev, generator, lr):
 
 SAME = "the lecture's own minibatches; 200,000 steps let rounding grow"
 OTHER = ("the lecture's minibatches are not seeded: runs of the same kind, from the same weights "
-         "and on the same split (its cell had been run four times); they differ by 0.02 themselves")
+         "and on the same split (its cell had been run four times); the mean of five is held to "
+         "the tolerance that was promised for one")
 ROWS = {  # name: (what, the lecture's number, tolerance, why, function of the name)
     "bigram": ("bigram counts, mean NLL of all names", 2.4540, 0.0001,
                "exact arithmetic", lambda name: bigram()),
-    **{f"mlp {seed}": (f"MLP of lecture 3, dev, minibatches from seed {seed}", 2.1701, 0.02, OTHER,
+    **{f"mlp-{seed}": (f"MLP of lecture 3, dev, minibatches from seed {seed}", 2.1701, 0.01, OTHER,
                        lambda name, seed=seed: lecture_mlp(
                            [("C", 1), ("W1", 1), ("b1", 1), ("W2", 1), ("b2", 1)],
                            shuffles=4, seed=seed, name=name))
@@ -142,42 +147,76 @@ ROWS = {  # name: (what, the lecture's number, tolerance, why, function of the n
 }
 
 
+LECTURE_3 = [name for name in ROWS if name.startswith("mlp-")]
+
+
 @functools.cache
 def code():
-    """A digest of the code behind the rows, read once: an edit during a run belongs to the next."""
+    """A digest of the code behind the runs, read once: it names their checkpoints."""
     return recorded.code(layers, training, zh.wavenet, sys.modules[__name__])
+
+
+def together(runs):
+    """The row of several runs of one kind: their mean, their spread, and how many met 0.01."""
+    losses = [run["measured"] for run in runs]
+    lecture, tolerance = runs[0]["lecture"], runs[0]["tolerance"]
+    return dict(
+        name="mlp", what=f"MLP of lecture 3, dev, mean of {len(runs)} runs", lecture=lecture,
+        measured=statistics.fmean(losses), spread=statistics.stdev(losses), runs=losses,
+        tolerance=tolerance, met=sum(abs(loss - lecture) <= tolerance for loss in losses),
+        seed=list(range(len(runs))), train=statistics.fmean(run["train"] for run in runs),
+        **{key: runs[0][key] for key in ("why", "steps", "params")},
+        seconds=round(sum(run["seconds"] for run in runs), 1))
+
+
+def save(kept):
+    """Record every run; in "rows" the five of lecture 3 are one."""
+    rows = [kept[name] for name in ROWS if name in kept and name not in LECTURE_3]
+    runs = [kept[name] for name in LECTURE_3 if name in kept]
+    if len(runs) > 1:
+        rows.insert(1, together(runs))
+    total = sum(row["seconds"] for row in rows)
+    recorded.save("lectures", dict(
+        recorded.provenance("benchmarks/lectures.py", total), rows=rows, runs=runs,
+        command="python benchmarks/lectures.py",
+        corpus="makemore's names.txt, 32,033 lines with doubles, the lectures' split"))
+
+
+def load():
+    """{name: row} of every recorded run."""
+    try:
+        found = recorded.load("lectures")
+    except FileNotFoundError:
+        return {}
+    return {row["name"]: row for row in found["rows"] + found.get("runs", [])
+            if row["name"] in ROWS}
 
 
 def main() -> None:
     torch.set_num_threads(1)
     code()
-    wanted = sys.argv[1:] or list(ROWS)
+    again = "again" in sys.argv
+    wanted = [name for name in sys.argv[1:] if name != "again"] or list(ROWS)
     if unknown := [name for name in wanted if name not in ROWS]:
         sys.exit(f"no row {', '.join(unknown)}; there is {', '.join(ROWS)}")
     for name in wanted:
-        try:
-            kept = {row["name"]: row for row in recorded.load("lectures")["rows"]}
-        except FileNotFoundError:
-            kept = {}
         what, lecture, tolerance, why, measure = ROWS[name]
-        if kept.get(name, {}).get("code") != code():
+        kept = load()
+        if again or name not in kept:
             start = time.perf_counter()
             result = measure(name)
-            seconds = time.perf_counter() - start
-            made = recorded.provenance("benchmarks/lectures.py", seconds)
+            made = recorded.made(time.perf_counter() - start)
             kept[name] = dict(name=name, what=what, lecture=lecture, tolerance=tolerance, why=why,
-                              seconds=round(seconds, 1), steps=0 if name == "bigram" else STEPS,
-                              code=code(), date=made["date"], versions=made["versions"], **result)
-            rows = [kept[name] for name in ROWS if name in kept]
-            total = sum(row["seconds"] for row in rows)
-            recorded.save("lectures", dict(
-                recorded.provenance("benchmarks/lectures.py", total), rows=rows,
-                corpus="makemore's names.txt, 32,033 lines with doubles, the lectures' split"))
-        row = kept[name]
+                              steps=0 if name == "bigram" else STEPS, **made, **result)
+            save(kept)
+    for row in recorded.load("lectures")["rows"]:
         within = abs(row["measured"] - row["lecture"]) <= row["tolerance"]
         print(f"{row['what']:55} lecture {row['lecture']:.4f}  here {row['measured']:.4f}  "
               f"{'within' if within else 'NOT within'} {row['tolerance']}  "
               f"{row['seconds']:.0f} s", flush=True)
+        if "met" in row:
+            print(f"    single runs spread by {row['spread']:.4f}; {row['met']} of "
+                  f"{len(row['runs'])} are within {row['tolerance']}", flush=True)
 
 
 if __name__ == "__main__":
