@@ -26,6 +26,8 @@ def test_what_the_recorded_leak_says_agrees_with_itself():
                                        - sum(run[1] for run in line["mlp"]) / 3)) < 1e-6
     # the chapter says: the table wins on what it counted, the network on what it did not
     assert edge["held out, counted"]["ahead"] < -10 * edge["held out, counted"]["error"]
+    assert edge["dev"]["ahead"] < 0 < min(distinct["network_ahead"][part]["ahead"]
+                                          for part in ("dev", "test"))
     assert edge["held out, unseen"]["ahead"] > 2 * edge["held out, unseen"]["error"]
     assert abs(found["lecture"]["bigram"] - 2.4540) < 5e-5  # the lecture's own number
     assert len(line["mlp"]) == len(distinct["mlp"]) == len(found["seeds"]) >= 3
