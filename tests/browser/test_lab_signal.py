@@ -100,6 +100,7 @@ def test_every_setting_and_the_keyboard(lab):
     depth.focus()
     page.keyboard.press("Home")
     expect(depth).to_have_attribute("aria-valuetext", "2 layers")
+    page.wait_for_function("/depth=2(&|$)/.test(location.hash)")
     page.reload()
     expect(node.get_by_label("depth")).to_have_attribute("aria-valuetext", "2 layers")
 

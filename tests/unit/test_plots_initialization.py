@@ -84,15 +84,17 @@ def test_the_price_of_confidence_has_its_points_on_their_place():
 
 def test_inputs_of_tanh_beyond_the_picture_are_put_at_its_edge():
     fig = plots.into_tanh([0.1, 0.1, 50.0, -50.0], "half beyond")
-    heights = {round(bar.get_x(), 3): bar.get_height() for bar in fig.axes[0].patches}
-    assert heights[-6.0] == heights[5.75] == 0.5 and heights[0.0] == 1.0
+    heights, edges, _ = fig.axes[0].patches[0].get_data()
+    heights = dict(zip(edges[:-1], heights, strict=True))
+    assert heights[-6.0] == heights[5.5] == 0.5 and heights[0.0] == 1.0
     assert fig.axes[0].get_title(loc="left") + fig.axes[0].get_title() == "half beyond"
 
 
 def test_the_first_steps_keep_step_zero_on_a_logarithmic_axis():
     fig = plots.first_steps([0.5, 0.3, 0.2], ".ab", {0: 3.3, 1: 3.2, 100: 2.7}, {"ln 27": 3.296})
     left, right = fig.axes
-    assert [bar.get_height() for bar in left.patches] == [0.5, 0.3, 0.2]
+    assert list(left.lines[0].get_ydata()[1::3]) == [0.5, 0.3, 0.2]
+    assert list(left.lines[0].get_xdata()[1::3]) == [0, 1, 2]
     assert list(right.lines[0].get_xdata()) == [1, 1, 100]
     assert list(right.lines[0].get_ydata()) == [3.3, 3.2, 2.7]
     assert right.get_xscale() == "log" and right.texts[0].get_text() == "ln 27"

@@ -160,7 +160,7 @@ export default {
       const path = losses.slice(0, LAST + 1).filter((_, k) => k < 100 || k % 10 === 0).map((l, k) => `${lx(k < 100 ? k : 100 + (k - 100) * 10).toFixed(1)} ${ly(l).toFixed(1)}`);
       const curve = svg("svg", { viewBox: "0 0 340 264", role: "img", "aria-label": `The loss over the steps, on a logarithmic axis; ${show(losses[t.step] ?? losses.at(-1), 3)} at step ${t.step}.` },
         svg("text", { x: 8, y: 18, "font-size": 16, "font-weight": 600 }, "The loss"),
-        [0, 0.25, 0.5].flatMap((l) => [svg("line", { x1: 44, x2: 324, y1: ly(l), y2: ly(l), stroke: color.ink, "stroke-opacity": 0.15 }), svg("text", { x: 38, y: ly(l) + 5, "text-anchor": "end", "font-size": 15 }, String(l))]),
+        [0, 0.25, 0.5, 1].filter((l) => l < high).flatMap((l) => [svg("line", { x1: 44, x2: 324, y1: ly(l), y2: ly(l), stroke: color.ink, "stroke-opacity": 0.15 }), svg("text", { x: 38, y: ly(l) + 5, "text-anchor": "end", "font-size": 15 }, String(l))]),
         [1, 10, 100, 1000].map((k) => svg("text", { x: lx(k - 1), y: 246, "text-anchor": "middle", "font-size": 15 }, String(k))),
         svg("path", { d: "M" + path.join("L"), fill: "none", stroke: color.blue, "stroke-width": 2.5 }),
         svg("line", { x1: lx(t.step), x2: lx(t.step), y1: 36, y2: 226, stroke: color.orange, "stroke-width": 2 }));

@@ -24,16 +24,18 @@ def depth_profile(
     """Size of activations and of gradients, layer by layer, on logarithmic axes.
 
     measured: {name: (forward, backward)} as `zh.init.propagate` gives, one number a place from the
-        input to the top. predicted: the same from theory, drawn as lines behind the points.
+        input to the top; of deep nets some twelve places are shown. predicted: the same from
+        theory, drawn as lines behind the points.
     """
     fig, axes = new(2, 1, size=(6.4, 3.6))
     what = ("root mean square of activations", "gradient, relative to the top")
     for ax, title, side in zip(axes, what, (0, 1), strict=True):
         for i, (name, sizes) in enumerate(measured.items()):
             color = COLORS[i % len(COLORS)]
+            shown = range(0, len(sizes[side]), max(1, len(sizes[side]) // 12))
             ax.plot(
-                range(len(sizes[side])),
-                sizes[side],
+                shown,
+                [sizes[side][place] for place in shown],
                 MARKS[i % len(MARKS)],
                 color=color,
                 markersize=3.5,
@@ -41,8 +43,11 @@ def depth_profile(
             )
             if predicted and name in predicted:
                 line = predicted[name][side]
-                ax.plot(range(len(line)), line, color=color, linewidth=1.2, alpha=0.8)
+                at = sorted({*range(0, len(line), 1 + len(line) // 25), 1, len(line) - 1})
+                ax.plot(at, [line[place] for place in at], color=color, linewidth=1.2, alpha=0.8)
         ax.set_yscale("log")
+        ax.yaxis.get_major_locator().set_params(numticks=7)
+        ax.minorticks_off()
         ax.axhline(1, color=INK, linewidth=0.6, linestyle=":")
         ax.set(xlabel="layer")
         ax.set_title(title, fontsize=11)
@@ -107,8 +112,8 @@ def phases(f: Activation, points: Mapping[str, tuple[float, float]] | None = Non
 def width_drift(results: Mapping[int, Sequence[float]], depth: int) -> Figure:
     """log10 of the output's size over many random nets, a row for each width.
 
-    results: {width: [log10 rms of each net]}. A bar marks their mean, a line what theory says
-    of it (`zh.init.log_drift`).
+    results: {width: [log10 rms of each net]}; of many nets some thirty, evenly chosen, are shown.
+    A bar marks the mean of all, a diamond what theory says of it (`zh.init.log_drift`).
     """
     import math
 
@@ -116,7 +121,10 @@ def width_drift(results: Mapping[int, Sequence[float]], depth: int) -> Figure:
 
     fig, ax = new(size=(6.2, 0.9 + 0.5 * len(results)))
     for row, (width, values) in enumerate(results.items()):
-        ax.plot(values, [row] * len(values), "|", color=BLUE, alpha=0.35, markersize=13)
+        shown = sorted(values)[:: max(1, len(values) // 30)]
+        x = [v for value in shown for v in (value, value, math.nan)]  # one path for all ticks
+        y = [row - 0.22, row + 0.22, math.nan] * len(shown)
+        ax.plot(x, y, color=BLUE, alpha=0.5, linewidth=0.9)
         ax.plot([sum(values) / len(values)] * 2, [row - 0.38, row + 0.38], color=ORANGE)
         theory = depth * log_drift(width) / math.log(10)
         ax.plot(theory, row, "D", color=INK, markersize=4)
@@ -206,9 +214,9 @@ def into_tanh(pre: Sequence[float], title: str) -> Figure:
     fig, ax = new(size=(6.0, 2.8))
     wide = 6.0
     z = np.clip(np.asarray(pre, dtype=float), -wide, wide)
-    height, edges = np.histogram(z, bins=48, range=(-wide, wide))
-    ax.bar((edges[:-1] + edges[1:]) / 2, height / height.max(), width=edges[1] - edges[0],
-           color=BLUE, alpha=0.7, label="units (those further out: at the edge)")  # fmt: skip
+    height, edges = np.histogram(z, bins=24, range=(-wide, wide))
+    ax.stairs(height / height.max(), edges, fill=True, color=BLUE, alpha=0.7,
+              label="units (those further out: at the edge)")  # fmt: skip
     grid = np.linspace(-wide, wide, 121)
     ax.plot(grid, np.tanh(grid), color=ORANGE, label="tanh")
     ax.set_title(title, fontsize=11)
@@ -223,8 +231,12 @@ def first_steps(guess: Sequence[float], letters: str, curve: Mapping[int, float]
 
     curve: {step: loss}; step 0 stands at the left edge of a logarithmic axis.
     """
+    import math
+
     fig, (left, right) = new(2, 1, size=(6.4, 3.0), width_ratios=(1.15, 1))
-    left.bar(range(len(letters)), [float(v) for v in guess], color=BLUE)
+    x = [v for i in range(len(letters)) for v in (i, i, math.nan)]  # all bars are one path
+    y = [v for p in guess for v in (0, float(p), math.nan)]
+    left.plot(x, y, color=BLUE, linewidth=4, solid_capstyle="butt")
     left.axhline(1 / len(letters), color=INK, linewidth=0.8, linestyle=":")
     left.set_xticks(range(0, len(letters), 2), list(letters[::2]))
     left.set_ylim(0, max(0.3, 1.05 * max(guess)))
@@ -251,7 +263,7 @@ def escape(losses: Mapping[str, Sequence[float]], waits: Mapping[float, float]) 
 
     fig, (left, right) = new(2, 1, size=(6.4, 3.2), width_ratios=(1.3, 1))
     for i, (name, values) in enumerate(losses.items()):
-        rare = range(0, len(values), 10)
+        rare = sorted({round(1.2**k) - 1 for k in range(200) if 1.2**k <= len(values)})
         left.plot([t + 1 for t in rare], [values[t] for t in rare], label=name,
                   color=[*COLORS, GREY][i % 6])  # fmt: skip
     left.set_xscale("log")
