@@ -32,7 +32,7 @@ test: $(VENV)/stamp
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 unit: $(VENV)/stamp
-	@$(PY) -m pytest tests/unit
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup tests/unit
 
 lint: $(VENV)/stamp
 	@$(PY) -m ruff check .
