@@ -81,6 +81,8 @@ class Ours:
 def main() -> None:
     torch.set_num_threads(1)
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    if steps < TURN:
+        sys.exit(f"{steps} steps are less than one turn of {TURN}: give {TURN} or more.")
     began = time.perf_counter()
     train, _, _ = data.split(data.names("bundled"))
     X, Y = data.windows(train, 3)
@@ -115,7 +117,8 @@ def main() -> None:
         recorded.save("mlp_step", dict(
             recorded.provenance("benchmarks/mlp_step.py", time.perf_counter() - began),
             lecture=statistics.median(took[lecture]), zh=statistics.median(took[ours]),
-            ratio=statistics.median(ratios), steps=len(apart), batch=32,
+            ratio=statistics.median(ratios), ratios=[ratios[0], ratios[-1]],
+            steps=len(apart), batch=32,
             parameters=sum(p.numel() for p in lecture.parameters),
             apart={"first": apart[0], "100": max(apart[:100]), "all": max(apart)}))
 

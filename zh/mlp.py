@@ -29,6 +29,7 @@ from zh.layers import BatchNorm1d, Embedding, Flatten, Linear, Sequential, Tanh
 ROWS = {(Embedding, Flatten, Linear, Tanh, Linear),
         (Embedding, Flatten, Linear, BatchNorm1d, Tanh, Linear)}
 NUMPY = {torch.float32, torch.float64}
+OPTIONAL = torch.Tensor, type(None)
 NOT_LETTERS = {torch.bool, torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
@@ -104,7 +105,7 @@ class MLP(Sequential):
         if tuple(map(type, layers)) not in ROWS or not _inherits(type(self)):
             return False
         for layer in (self, *layers):
-            if "forward" in layer.__dict__ or "parameters" in layer.__dict__:
+            if "forward" in layer.__dict__:
                 return False
         a, b, c = layers[0].weight, layers[2].weight, layers[-1].weight
         return (a.dtype in NUMPY and a.is_cpu and a is not b and b is not c and c is not a
@@ -152,17 +153,16 @@ class MLP(Sequential):
         d *= np.subtract(1, h, out=h)                           # 1 - tanh(pre)**2
         d, dmiddle = back(d) if norm else (d, [ones @ d])
         demb = (d @ W1.T).reshape(-1, C.shape[1])               # (n*T, E)
-        onehot = np.eye(len(C), dtype=C.dtype).take(x.reshape(-1), 0)  # (n*T, V)
+        onehot = _eye(len(C), C.dtype).take(x.reshape(-1), 0)  # (n*T, V)
         grads = [onehot.T @ demb, embcat.T @ d, *dmiddle, *dsecond]
         return torch.from_numpy(np.asarray(loss)), [torch.from_numpy(g)
                                                     for g in grads]
 
     def _check(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         """Raise where contexts x, or answers y, are not what the model reads."""
-        for what, letters in (("contexts", x), ("answers", y)):
-            if letters is not None and not isinstance(letters, torch.Tensor):
-                raise TypeError(f"The {what} are a {type(letters).__name__}; they must be a "
-                                "tensor of integers: torch.tensor(...) makes one.")
+        if not isinstance(x, torch.Tensor) or not isinstance(y, OPTIONAL):
+            raise TypeError(f"Letters came as {type(x).__name__} and {type(y).__name__}; contexts "
+                            "and answers must be tensors of integers: torch.tensor(...) makes one.")
         if x.ndim != 2 or x.shape[1] != self.block:
             raise ValueError(
                 f"The model reads contexts of {self.block} letters, a tensor (B, {self.block}); "
@@ -177,7 +177,7 @@ class MLP(Sequential):
             raise ValueError(
                 f"{len(x)} contexts need {len(x)} answers, a tensor of shape ({len(x)},), and the "
                 f"answers have the shape {tuple(y.shape)}.")
-        if {x.dtype, y.dtype} & NOT_LETTERS:
+        if x.dtype in NOT_LETTERS or y.dtype in NOT_LETTERS:
             raise TypeError(f"Letters are integers; contexts are {x.dtype}, answers {y.dtype}.")
 
 
@@ -200,6 +200,12 @@ class _Loss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dloss):
         return None, None, None, *torch._foreach_mul(ctx.gradients, dloss)
+
+
+@functools.cache
+def _eye(n: int, dtype: np.dtype) -> np.ndarray:
+    """The rows that one-hot vectors are, made once; only read."""
+    return np.eye(n, dtype=dtype)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -30,8 +30,8 @@ def test_valley_marks_the_rate_and_the_end():
     assert list(left.lines[1].get_xdata()) == [0.1, 0.1]
     assert lines(right)[1] == [(1000, 2.456)]
     assert "2.456" in [t.get_text() for t in right.texts]
-    _, blown = plots.valley(lrs, [3.0] * 500, 1.5, [50.0] * 1000, 99.0).axes
-    assert "blew up" in [t.get_text() for t in blown.texts]
+    _, blown = plots.valley(lrs, [3.0] * 500, 1.5, None, None).axes
+    assert "blew up" in [t.get_text() for t in blown.texts] and not lines(blown)
 
 
 def test_mixing_marks_the_lowest_point():
@@ -73,5 +73,7 @@ def test_unseen_and_cosines_draw_their_rows():
     assert lines(ax) == [[(1, 0.1), (2, 0.4)], [(1, 0.0), (2, 0.2)]]
     (ax,) = plots.cosines([1, 4], {"now": ([0.1, 0.5], [0, 0.4], [0.2, 0.6])}).axes
     assert lines(ax)[0] == [(1, 0.1), (4, 0.5)]
+    (ax,) = plots.cosines([1, 4], {"now": ([0.1, 0.5], [0, 0.4], [0.2, 0.6])}, 12).axes
+    assert lines(ax)[1] == [(1, pytest.approx(13**-0.5)), (4, 0.5)]
     (ax,) = plots.by_seen(["0", "1+"], {"net": [2.3, 2.1], "table": [math.log(27), 2.2]}).axes
     assert lines(ax)[1] == [(0, math.log(27)), (1, 2.2)]

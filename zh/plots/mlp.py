@@ -74,12 +74,17 @@ def to_floor(losses, floor: float) -> Figure:
     return fig
 
 
-def cosines(sizes, groups: dict) -> Figure:
-    """Cosine of a minibatch's gradient with that of all examples: {when: (mean, low, high)}."""
+def cosines(sizes, groups: dict, scale: float | None = None) -> Figure:
+    """Cosine of a minibatch's gradient with that of all examples: {when: (mean, low, high)}.
+
+    scale: B of the formula 1 / sqrt(1 + B/n), drawn dashed.
+    """
     fig, ax = new(size=(6.0, 3.4))
     for (name, (mean, low, high)), color in zip(groups.items(), (BLUE, ORANGE), strict=False):
         ax.fill_between(sizes, low, high, color=color, alpha=0.18, lw=0)
         ax.plot(sizes, mean, "o-", color=color, label=name)
+    if scale is not None:
+        ax.plot(sizes, [(1 + scale / n) ** -0.5 for n in sizes], "--", color=GREY, lw=1.2)
     ax.axhline(0, color=INK, lw=0.8)
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [str(n) for n in sizes])
@@ -101,11 +106,11 @@ def _smooth(values, width: int = 50) -> list[float]:
     return means
 
 
-def valley(lrs, losses, lr: float, run, after: float) -> Figure:
+def valley(lrs, losses, lr: float, run, after: float | None) -> Figure:
     """The finder's curve with the rate that the reader chose, and a run at that rate beside it.
 
     lrs, losses: of the finder. run: losses of a run at `lr`. after: its loss at the end, measured
-    on many examples.
+    on many examples. Both None: the run blew up.
     """
     fig, (left, right) = new(2, size=(6.4, 3.2), width_ratios=[1.1, 1], sharey=True)
     means = _smooth(losses, 40)
@@ -114,11 +119,15 @@ def valley(lrs, losses, lr: float, run, after: float) -> Figure:
     left.set_xscale("log")
     left.set(xlabel="learning rate of the step", title="range test", ylabel="loss, smoothed",
              ylim=(2.2, 4.2))  # fmt: skip
-    means = _smooth(run, 40)
-    right.plot(range(40, 40 + len(means))[::12], means[::12], color=ORANGE)
-    right.plot([len(run)], [min(after, 4.15)], "o", color=INK)
-    right.annotate(f"{after:.3f}" if after < 99 else "blew up", (len(run), min(after, 4.1)),
-                   (-8, 8), textcoords="offset points", ha="right")  # fmt: skip
+    if run is None:
+        right.text(0.5, 0.5, "blew up", transform=right.transAxes, ha="center")
+        right.set_xticks([])
+    else:
+        means = _smooth(run, 40)
+        right.plot(range(40, 40 + len(means))[::12], means[::12], color=ORANGE)
+        right.plot([len(run)], [min(after, 4.15)], "o", color=INK)
+        right.annotate(f"{after:.3f}", (len(run), min(after, 4.1)), (-8, 8),
+                       textcoords="offset points", ha="right")  # fmt: skip
     right.set(xlabel="step", title=f"training at {lr:g}")
     for ax in (left, right):
         ax.grid(True, axis="y")
