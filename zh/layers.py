@@ -187,6 +187,8 @@ class BatchNorm1d(Layer):
 
     def __init__(self, dim: int, *, eps: float = 1e-5, momentum: float = 0.1, bessel: bool = False,
                  dtype: torch.dtype = torch.float32):
+        if dim < 1:
+            raise ValueError(f"dim is {dim}; batch normalisation has 1 feature or more.")
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum is {momentum}; it must lie between 0 and 1.")
         self.eps, self.momentum, self.bessel = eps, momentum, bessel

@@ -27,11 +27,13 @@ class WaveNet(Sequential):
     block: letters of context, a power of `fuse`. dim: length of a letter's vector. hidden: units
     of every level. X (B, block) int -> logits (B, vocab). Each level is FlattenConsecutive,
     Linear without bias, BatchNorm1d, Tanh; the last Linear starts small, so that the first loss
-    is about log(vocab). Raises ValueError for a block that is no power of fuse.
+    is about log(vocab). Raises ValueError for a block that is no power of fuse or a size below 1,
+    TypeError without a generator.
     """
 
     def __init__(self, block: int = 8, dim: int = 10, hidden: int = 68, *,
                  fuse: int = 2, vocab: int = 27, generator: torch.Generator):
+        _sizes(dim, hidden, vocab, generator)
         levels = _levels(block, fuse)
         layers: list[Layer] = [Embedding(vocab, dim, generator=generator)]
         for level in range(levels):
@@ -105,6 +107,16 @@ def convolution(model: WaveNet) -> Sequential:
         else:
             layers.append(layer)
     return Sequential(*layers).eval()
+
+
+def _sizes(dim: int, hidden: int, vocab: int, generator: torch.Generator) -> None:
+    """Raise for a layer with nothing in it, and for weights drawn from nobody's generator."""
+    for name, size in (("dim", dim), ("hidden", hidden), ("vocab", vocab)):
+        if size < 1:
+            raise ValueError(f"{name} is {size}; it must be 1 or more.")
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator is {generator!r}; pass torch.Generator().manual_seed(1), so "
+                        "that the same weights come again.")
 
 
 def _levels(block: int, fuse: int) -> int:

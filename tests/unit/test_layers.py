@@ -405,3 +405,8 @@ def test_importing_seeds_nothing():
     spec = util.spec_from_file_location("layers_once_more", zh.layers.__file__)
     spec.loader.exec_module(util.module_from_spec(spec))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_batch_normalisation_of_no_feature_is_refused():
+    with pytest.raises(ValueError, match="dim is 0"):
+        BatchNorm1d(0)

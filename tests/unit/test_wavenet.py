@@ -240,3 +240,13 @@ def test_wrong_context(shape):
 def test_fuse_dilated_says_what_is_wrong(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("change, error, says", [
+    (dict(hidden=0), ValueError, "hidden is 0"), (dict(dim=-1), ValueError, "dim is -1"),
+    (dict(vocab=0), ValueError, "vocab is 0"),
+    (dict(generator=None), TypeError, "generator is None; pass"),
+    (dict(generator=1), TypeError, "generator is 1; pass")])
+def test_a_network_of_nothing_or_from_nobodys_dice_is_refused(change, error, says):
+    with pytest.raises(error, match=says):
+        WaveNet(**{"generator": torch.Generator(), **change})
