@@ -178,14 +178,15 @@ def steps_table(found: dict):
 def lectures_table(rows: list[dict]):
     """The lectures' losses and ours, beside each other with what is tolerated.
 
-    rows: {what, lecture, measured, tolerance}; where `measured` is a list, its mean is shown with
-    the standard deviation of its runs.
+    rows: {what, lecture, measured, tolerance}; a row of several `runs` shows their mean with its
+    standard deviation, and how many runs `met` the tolerance.
     """
     def line(row: dict) -> list[str]:
-        runs = row["measured"] if isinstance(row["measured"], list) else [row["measured"]]
+        runs = row.get("runs", [row["measured"]])
         apart = f"{statistics.fmean(runs) - row['lecture']:+.4f}".replace("-", "−")
+        met = f", met by {row['met']} of {len(runs)}" if len(runs) > 1 else ""
         return [row["what"], f"{row['lecture']:g}", mean_spread(runs), apart,
-                f"±\u00a0{row['tolerance']:.2g}"]
+                f"±\u00a0{row['tolerance']:g}{met}"]
 
     return table(["what", "lecture", "here", "apart", "tolerance"], [line(row) for row in rows],
                  "Losses of the lectures, repeated")
