@@ -5,7 +5,7 @@
     tanh(x), tanh.derivative(x)     # any shape in, the same shape out
     tanh.gain                       # 1.59...: what undoes one squashing of unit-variance inputs
     tanh.saturation(0.06)           # where the slope is below 0.06: left of -2.08, right of 2.08
-    tanh.saturated(std=5/3)         # share of N(0, 5/3) that lands there
+    tanh.saturated(std=5/3)         # share of inputs of standard deviation 5/3 there
 
 Every number is computed from the function and its derivative: averages over a normal input by
 quadrature (`gaussian_mean`), edges by bisection.  The functions are made of PyTorch's elementary
@@ -201,7 +201,12 @@ class Activation:
         return next((k for k in self.kinks if abs(k - edge) < 1e-8), edge)
 
     def saturated(self, std: float = 1.0, mean: float = 0.0, threshold: float = 0.05) -> float:
-        """The share of x ~ N(mean, std^2) that lies where |f'(x)| < threshold."""
+        """The share of x ~ N(mean, std^2) that lies where |f'(x)| < threshold.
+
+        Raises ValueError for a std that is not a finite number above 0.
+        """
+        if not 0 < std < math.inf:
+            raise ValueError(f"std is {std}; a standard deviation is a finite number above 0")
         edges = torch.tensor(self.saturation(threshold), dtype=torch.float64).reshape(-1, 2)
         return float(normal_cdf((edges - mean) / std).diff(dim=-1).sum())
 

@@ -303,9 +303,10 @@ def kicked(kick: Sequence[float], gap: Sequence[float], *, units: int = 200, kic
 def fires(params: Sequence[Tensor], units: Tensor, x: Tensor) -> Tensor:
     """How many of these units (S, units) fire at a point, the mean over x (S, n, 2), as a share.
 
-    (S,): 1 if all of them fire everywhere.
+    (S,): 1 if all of them fire everywhere, 0 where none is chosen.
     """
-    return ((pre(params, x) > 0) & units[:, None]).float().mean(1).sum(1) / units.sum(1)
+    fired = ((pre(params, x) > 0) & units[:, None]).float().mean(1).sum(1)
+    return fired / units.sum(1).clamp(min=1)
 
 
 def recycle(params: Sequence[Tensor], units: Tensor, generator: torch.Generator, *,

@@ -231,6 +231,12 @@ def test_share_of_a_normal_that_is_saturated():
     assert get("linear").saturated() == 0
 
 
+@pytest.mark.parametrize("std", [0.0, -1.0, math.inf, math.nan])
+def test_a_share_needs_a_standard_deviation(std):
+    with pytest.raises(ValueError, match="finite number above 0"):
+        get("relu").saturated(std=std)
+
+
 # --------------------------------------------------------------------------- maxout
 
 

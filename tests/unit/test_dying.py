@@ -157,6 +157,7 @@ def test_fires_is_a_share():
     found = net()
     everything = torch.ones_like(found.dead)
     assert (dying.fires(found.params, found.dead, found.x) == 0).all()
+    assert (dying.fires(found.params, ~everything, found.x) == 0).all()
     by_hand = (dying.pre(found.params, found.x) > 0).float().mean((1, 2))
     torch.testing.assert_close(dying.fires(found.params, everything, found.x), by_hand)
 

@@ -219,7 +219,7 @@ def _wrong_tensor(exercise: Exercise, answer: Any, right: Any, mistakes=()) -> s
     x, r = _as_tensor(answer), torch.as_tensor(right).detach()
     if isinstance(x, str):
         return x
-    integers = not r.is_floating_point()
+    integers, boolean = not r.is_floating_point(), r.dtype == torch.bool
     r = r.cpu().to(torch.float64)
     scale = r.square().mean().sqrt() if r.numel() else r.new_zeros(())
 
@@ -240,7 +240,8 @@ def _wrong_tensor(exercise: Exercise, answer: Any, right: Any, mistakes=()) -> s
     if same(x, r):
         given = answer if isinstance(answer, torch.Tensor) else torch.as_tensor(answer)
         if integers and given.is_floating_point():
-            return f"The numbers are right, their dtype is not: {given.dtype}; integers are asked."
+            asked = "booleans" if boolean else "integers"
+            return f"The numbers are right, their dtype is not: {given.dtype}; {asked} are asked."
         if not integers and not given.is_floating_point():
             return f"The numbers are right, their dtype is not: {given.dtype}; floats are asked."
         return ""

@@ -101,6 +101,11 @@ def _dead_mean(h):
     return h.mean(0) <= 0
 
 
+def _dead_strict(h):
+    """The slip: a pre-activation of exactly 0 taken for firing."""
+    return (h < 0).all(0)
+
+
 def _dead_inputs():
     for seed, (n, units) in enumerate([(5, 8), (12, 6), (3, 3)]):
         z = _normal(n, units, seed=seed) - torch.linspace(0, 3, units, dtype=torch.float64)
@@ -246,6 +251,8 @@ EXERCISES = [
             (_dead_rows, "That is about examples: axis 0 is the examples, and they are what must "
                          "go."),
             (_dead_alive, "Those are the living."),
+            (_dead_strict, "A pre-activation of exactly 0 does not fire either: on it the slope "
+                           "is 0."),
             (_dead_mean, "A mean below 0 is no death: one example above 0 keeps a unit alive."),
         ],
         because="A pre-activation of exactly 0 does not count as firing.",

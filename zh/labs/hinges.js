@@ -213,7 +213,7 @@ export default {
       oninput: () => { stop(); here = +slider.value; draw(); }, onchange: () => s.set({ step: +slider.value * EVERY }) });
     const play = button("Play", () => (timer ? rest() : start()));
     const numbers = el("p", { class: "zh-hinges-numbers" });
-    const picture = el("div", { class: "zh-hinges-picture" });
+    const picture = el("div", { class: "zh-hinges-picture" }), kind = el("span");
     const line = (look) => svg("svg", { width: 30, height: 12, "aria-hidden": "true" }, svg("line", { x1: 1, x2: 29, y1: 6, y2: 6, ...look }));
     const alive = { stroke: color.blue, "stroke-width": 2, "stroke-opacity": 0.7 }, gone = { stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "7 4" };
     root.append(el("style", null, STYLE),
@@ -224,7 +224,7 @@ export default {
         button("−5", () => move(-1), { "aria-label": "Five steps back" }), button("+5", () => move(1), { "aria-label": "Five steps on" }), play),
       numbers, picture,
       el("p", { class: "zh-hinges-key" }, el("span", null, line(alive), " alive: some example is on its firing side"),
-        el("span", null, line(gone), " dead: no example is")));
+        el("span", null, line(gone), kind)));
     const say = announcer(root);
 
     function stop() { clearInterval(timer); timer = 0; play.textContent = still() ? "+50" : "Play"; }
@@ -263,8 +263,9 @@ export default {
       const given = now(), look = looks[here];
       slider.value = here;
       slider.setAttribute("aria-valuetext", `step ${look.step}`);
-      const [a, b] = look.dead;
-      numbers.textContent = `Step ${look.step}: ${a} of ${U} dead in the first layer, ${b} in the second. Killed so far ${look.killed.join(" and ")}, `
+      const [a, b] = look.dead, what = given.leak ? "silent" : "dead";
+      kind.textContent = ` ${what}: no example is${given.leak ? "; the leak still gives it a gradient" : ""}`;
+      numbers.textContent = `Step ${look.step}: ${a} of ${U} ${what} in the first layer, ${b} in the second. ${given.leak ? "Gone silent" : "Killed"} so far ${look.killed.join(" and ")}, `
         + `come back ${look.revived.join(" and ")}. Right: ${look.right} of ${d.points.length}, loss ${show(look.loss, 3)}`
         + (look.sound ? "." : "; the run has diverged and stands still.");
       const xs = d.points.map((p) => p[0] + given.offset), ys = d.points.map((p) => p[1] + given.offset);

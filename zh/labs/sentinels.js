@@ -74,7 +74,7 @@ export default {
       radius.setAttribute("aria-valuetext", show(r));
       if (painted !== `${k} ${g}`) { painted = `${k} ${g}`; paint(net); }
       const seen = share(net.w, r, 0, 1 - g), hidden = share(net.w, r, 1 - g, 1);
-      const words = `${net.w.length} of ${d.units} units are dead. At radius ${show(r)} each of them fires at ${(100 * seen).toFixed(1)} % of the places in the directions of the data, `
+      const words = `${net.w.length} of ${d.units} units are dead. At radius ${show(r)} on average one of them fires at ${(100 * seen).toFixed(1)} % of the places in the directions of the data, `
         + `and at ${(100 * hidden).toFixed(1)} % in the hidden ones.`;
       over.setAttribute("aria-label", `A map: the darker the orange, the more dead units would fire there. ${words}`);
       over.replaceChildren(
