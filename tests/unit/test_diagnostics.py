@@ -494,16 +494,34 @@ def test_the_training_loop_takes_it_as_a_callback():
     assert "3" in recorder.at().layers and diagnose(recorder).codes == []
 
 
-def test_a_model_that_does_its_own_passes_is_said_to_be_closed():
-    model = MLP(block=3, dim=4, hidden=16, vocab=9, generator=gen(0))
+class OwnPasses(MLP):
+    """Its loss reads the weights itself and calls no layer."""
+
+    def loss(self, x, y):
+        h = torch.tanh(self[0].weight[x].flatten(1) @ self[2].weight + self[2].bias)
+        return F.cross_entropy(h @ self[4].weight + self[4].bias, y)
+
+
+def after_two_losses(make):
+    model = make(block=3, dim=4, hidden=16, vocab=9, generator=gen(0))
     recorder = Recorder(model, every=1)
     for _ in range(2):
         loss = model.loss(*zh_batch())
         loss.backward()
         recorder.step(loss)
     recorder.detach()
+    return recorder
+
+
+def test_a_model_that_does_its_own_passes_is_said_to_be_closed():
+    recorder = after_two_losses(OwnPasses)
     assert not recorder.at().layers and recorder.at().parameters["2.weight"].grad.norm > 0
     assert "model(x)" in str(diagnose(recorder))
+
+
+def test_a_watched_mlp_goes_through_its_layers():
+    recorder = after_two_losses(MLP)
+    assert {"2", "3", "4"} <= set(recorder.at().layers)
 
 
 # --------------------------------------------------------------------------- diagnosis
