@@ -3,7 +3,8 @@
     python tools/reproducible.py [--source .]
 
 Everything must be equal but what the build measured about itself: the seconds and megabytes of
-the cells, which the pages carry in elements of the class `zh-cost`, and the labels of slow cells.
+the cells, which the pages carry in elements of the class `zh-cost`, the lists of a chapter's longer
+cells and the labels of slow ones.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import tempfile
 from pathlib import Path
 
 COST = re.compile(  # a number, or the label that only a slow cell has
-    r'<span class="zh-cost">.*?</span>|<p class="zh-cost-label">.*?</p>', re.S
+    r'<span class="zh-cost">.*?</span>|<p class="zh-cost-label">.*?</p>'
+    r'|<details class="zh-fold zh-costs">.*?</details>', re.S
 )
 PASSED_OVER = {".buildinfo"}
 

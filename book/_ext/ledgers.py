@@ -1,17 +1,23 @@
 """Pages that list what the runs of all chapters showed.
 
-`{claims-ledger}` lists every claim with its verdict and where it stands; `{cost-ledger}` what each
-cell cost. A cell that took `EXPENSIVE` seconds or more says so in its own chapter.
+`{discussion} slug` retells a learner's doubt (its body) and adds where the discussion stands, its
+headline claim (the first one in the fold) and the verdicts; one whose chapter is not written says
+so with the option `coming`. `{claims-ledger}` lists every claim with its verdict and where it stands; `{cost-ledger}` what the
+cells cost: a row for each that took `LISTED` seconds, the others together. A cell that took
+`EXPENSIVE` seconds or more says so in its own chapter.
 The numbers come from `env.zh_runs`, filled before the first page is read (execution.py).
 """
 
+import re
 from html import escape
 
 from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-EXPENSIVE = 2.0  # seconds
+EXPENSIVE, LISTED = 2.0, 0.2  # seconds
 
 
 class ledger(nodes.General, nodes.Element):
@@ -32,15 +38,58 @@ class Ledger(SphinxDirective):
         return [ledger(what=self.name)]
 
 
+class Discussion(SphinxDirective):
+    required_arguments, has_content = 1, True
+    option_spec = {"coming": directives.unchanged_required}
+
+    def run(self):
+        self.assert_has_content()
+        around = nodes.container(classes=["zh-discussion"])
+        slug, coming = self.arguments[0], self.options.get("coming")
+        around += ledger(what=self.name, part="title", slug=slug, coming=coming)
+        self.state.nested_parse(self.content, self.content_offset, around)
+        around += ledger(what=self.name, part="verdicts", slug=slug, coming=coming)
+        return [around]
+
+
 def claims(env) -> list[dict]:
     """Every claim of the book, in the order of the chapters: its data, and `docname`."""
-    found = []
+    return [
+        {**claim, "docname": docname}
+        for docname in _in_order(env)
+        for cell in env.zh_runs[docname]["nb"].cells
+        for claim in _of_cell(cell)
+    ]
+
+
+def _of_cell(cell) -> list[dict]:
+    data = (o.get("metadata", {}).get("zh_claim") for o in cell.get("outputs", []))
+    return [claim for claim in data if claim]
+
+
+FOLD = re.compile(r"^:::\{fold-(start|end)\} *(.*)\n((?::\w+:.*\n)*)", re.M)
+
+
+def discussions(env) -> dict[str, dict]:
+    """Every fold of kind discussion: slug -> its title, docname and claims, in the book's order."""
+    found = {}
     for docname in _in_order(env):
+        within = []  # the folds that are open: a discussion, or None
         for cell in env.zh_runs[docname]["nb"].cells:
-            for output in cell.get("outputs", []):
-                data = output.get("metadata", {}).get("zh_claim")
-                if data:
-                    found.append({**data, "docname": docname})
+            if cell.cell_type == "markdown":
+                for which, title, options in FOLD.findall(cell.source):
+                    if which == "end":
+                        within.pop()
+                        continue
+                    named = dict(re.findall(r"^:(\w+): *(.*?) *$", options, re.M))
+                    within.append(None)
+                    if named.get("kind") == "discussion":
+                        within[-1] = found[named["name"]] = {
+                            "title": title.strip(), "docname": docname, "claims": []
+                        }  # fmt: skip
+            for claim in _of_cell(cell):
+                for discussion in filter(None, within):
+                    discussion["claims"].append(claim)
     return found
 
 
@@ -69,8 +118,13 @@ class FillLedgers(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs):
+        listed = {n["slug"] for n in self.document.findall(ledger) if n["what"] == "discussion"}
+        if listed and (left_out := set(discussions(self.env)) - listed):
+            raise ExtensionError(f"{self.env.docname}: not listed: {', '.join(sorted(left_out))}")
         for node in list(self.document.findall(ledger)):
-            if node["what"] == "claims-ledger":
+            if node["what"] == "discussion":
+                node.replace_self(nodes.raw("", self._discussion(**node.attributes), format="html"))
+            elif node["what"] == "claims-ledger":
                 node.replace_self(nodes.raw("", self._claims(), format="html"))
             else:
                 node.replace_self(late(html=self._costs()))
@@ -96,6 +150,32 @@ class FillLedgers(SphinxPostTransform):
             f"<tbody>{''.join(rows)}</tbody></table></div>"
         )
 
+    def _discussion(self, part, slug, coming, **_) -> str:
+        told = discussions(self.env).get(slug)
+        if bool(told) == bool(coming):
+            raise ExtensionError(
+                f"{self.env.docname}: the discussion {slug!r} "
+                + ("stands in the book: take :coming: away" if told else
+                   "is in no fold of kind discussion; if its chapter comes, say :coming: its title")
+            )  # fmt: skip
+        if coming:
+            return (
+                f"<p><strong>{escape(slug.replace('-', ' ').capitalize())}</strong></p>"
+                if part == "title"
+                else f"<p>Its chapter, {escape(coming)}, is not written yet.</p>"
+            )
+        if part == "title":
+            link = self._link(told["docname"], "#" + slug, told["title"])
+            return f"<p><strong>{link}</strong></p>"
+        headline, *further = told["claims"]
+        link = self._link(told["docname"], "#claim-" + headline["slug"], headline["statement"])
+        words = f"<p>{headline['badge']} {link} <small>{escape(self._title(told['docname']))}"
+        counts = [
+            f"{sum(c['verdict'] == verdict for c in told['claims'])} {verdict}"
+            for verdict in ("holds", "holds with a condition", "does not hold")
+        ]
+        return f"{words}; of its {1 + len(further)} claims: {', '.join(counts)}</small></p>"
+
     def _costs(self) -> str:
         parts = []
         for docname in _in_order(self.env):
@@ -103,22 +183,26 @@ class FillLedgers(SphinxPostTransform):
             total = cost(
                 sum(c["seconds"] for c in run["cells"]), max(c["peak_mb"] for c in run["cells"])
             )
-            rows = []
+            rows, rest = [], [c for c in run["cells"] if c["seconds"] < LISTED]
             for number, c in enumerate(run["cells"], 1):
+                if c["seconds"] < LISTED:
+                    continue
                 seconds, peak = cost(c["seconds"], c["peak_mb"])
                 first = run["nb"].cells[c["cell"]].source.strip().split("\n")[0]
                 rows.append(
                     f"<tr><td>{number}</td><td><code>{escape(first)}</code></td>"
                     f"<td>{seconds}</td><td>{peak}</td></tr>"
                 )
+            others = cost(sum(c["seconds"] for c in rest), 0)[0]
             parts.append(
                 f"<h3>{self._link(docname, '', self._title(docname))}</h3>"
-                f"<p>{len(rows)} cells, {total[0]} in all, peak {total[1]}.</p>"
-                '<details class="zh-fold"><summary>Each cell</summary>'
+                f"<p>{len(run['cells'])} cells, {total[0]} in all, peak {total[1]}.</p>"
+                '<details class="zh-fold zh-costs"><summary>Its longer cells</summary>'
                 '<div class="zh-fold-body zh-table" tabindex="0" role="group" '
                 'aria-label="cost of each cell"><table>'
                 "<thead><tr><th>#</th><th>Cell</th><th>Time</th><th>Peak memory</th></tr></thead>"
-                f"<tbody>{''.join(rows)}</tbody></table></div></details>"
+                f"<tbody>{''.join(rows)}</tbody></table>"
+                f"<p>The other {len(rest)} cells took {others} together.</p></div></details>"
             )
         return "".join(parts)
 
@@ -149,6 +233,7 @@ class LabelCosts(SphinxPostTransform):
 def setup(app):
     app.add_node(ledger)
     app.add_node(late, html=(visit_late, None))
+    app.add_directive("discussion", Discussion)
     app.add_directive("claims-ledger", Ledger)
     app.add_directive("cost-ledger", Ledger)
     app.add_post_transform(FillLedgers)
