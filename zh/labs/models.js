@@ -151,13 +151,13 @@ export default {
         packed.tries.map((text) => button(text, () => s.set({ prefix: text }), { "aria-label": `Try ${text}` }))));
     const say = announcer(root);
     if (packed.note) root.append(el("p", { class: "zh-models-note" }, packed.note));
-    root.append(el("h4", null, "What comes next"), strips,
+    root.append(el("p", null, el("strong", null, "What comes next")), strips,
       el("details", null, el("summary", null, "The same as numbers"),
         scroller("Probability of every next letter under every model", el("table", null,
           el("thead", null, el("tr", null, el("th", { scope: "col" }, "next"), models.map((m) => el("th", { scope: "col" }, m.name)))), numbers))),
-      el("h4", null, "How surprised each model is, in bits"),
+      el("p", null, el("strong", null, "How surprised each model is, in bits")),
       el("p", { class: "zh-models-note" }, "A column for each letter, the last for the end. A wide table scrolls sideways."), scroller("Surprise of each letter under every model", bits),
-      el("h4", null, "Names drawn from each"),
+      el("p", null, el("strong", null, "Names drawn from each")),
       el("div", { class: "zh-row" }, el("label", { class: "zh-field zh-models-heat" }, el("span", null, "temperature"), slider, heatShown),
         button("Draw names", () => s.set({ seed: Number(s.get("seed")) + 1 })),
         button("Clear", () => { said = "Cleared. "; s.set({ prefix: "", seed: 0 }); })),
