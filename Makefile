@@ -13,8 +13,8 @@ export BUILD
 
 help:
 	@echo "make book          build the site into $(BUILD)/_build/html"
-	@echo "make test          all tests (set-up, unit, chapters, site, browser)"
-	@echo "make unit          the tests that need neither site nor browser"
+	@echo "make test          all tests (set-up, unit, runs, chapters, site, browser)"
+	@echo "make unit          the tests that need neither site nor browser nor a long run"
 	@echo "make lint          ruff, and the checks of the workflows"
 	@echo "make serve         show the built site at http://127.0.0.1:$(PORT)/"
 	@echo "make archive       the site as one .zip, for reading without a network"

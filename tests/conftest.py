@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from tools import browser, build, serve
 
@@ -21,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = (ROOT / os.environ.get("BUILD", ".")).resolve()
 PAGES = build.pages(ROOT)
 TEXTS = {p: ROOT / f"{p}.md" for p in PAGES}
+settings.register_profile("book", deadline=None)  # a busy machine is not a fault
+settings.load_profile("book")
 CHAPTERS = [p for p, f in TEXTS.items() if f.is_file() and "{code-cell}" in f.read_text("utf8")]
 
 

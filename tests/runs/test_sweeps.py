@@ -1,4 +1,4 @@
-"""Run: python -m pytest tests/unit/test_sweeps.py
+"""Run: python -m pytest tests/runs/test_sweeps.py
 
 What is recorded in `sweeps` and `mlp_step` is whole, and is what the code would record today.
 """

@@ -1,4 +1,4 @@
-"""Run: python -m pytest tests/unit/test_battery.py
+"""Run: python -m pytest tests/runs/test_battery.py
 
 The battery itself: every fault of the book's table is in it, it is the same on every run, and its
 table counts right. One seed, on which no limit was chosen, is examined in full.
@@ -11,6 +11,7 @@ from zh.battery import BROKEN, EVERY, HEALTHY, Patient, Row, Table
 from zh.diagnostics import Diagnosis, Finding
 from zh.diagnostics.findings import EXPLAINED_BY
 
+pytestmark = pytest.mark.xdist_group("battery")  # its fixture is made once
 SEED = 77                             # neither in TUNING nor in HELD_OUT
 # how badly these are broken is drawn from the seed, down to where it hardly matters
 FAINT = ("dead ReLU layer, by its bias", "dead ReLU layer, a function",
