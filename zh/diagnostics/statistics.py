@@ -119,7 +119,9 @@ def _histogram(flat: np.ndarray, low: float, high: float) -> np.ndarray:
     width = high - low
     if not 0 < width < math.inf:
         return np.bincount([BINS // 2], [flat.size], BINS)
-    places = (flat - low) * (BINS * (1 - 1e-6) / width)     # the largest stays below BINS
+    if width > 1e38:                                  # beyond float32, though its ends are not
+        flat = flat.astype(np.float64)
+    places = (flat - low) / width * (BINS * (1 - 1e-6))     # the largest stays below BINS
     return np.bincount(places.astype(np.intp), minlength=BINS)
 
 
