@@ -2,9 +2,9 @@
 
 `{discussion} slug` retells a learner's doubt (its body) and adds where the discussion stands, its
 headline claim (the first one in the fold) and the verdicts; one whose chapter is not written says
-so with the option `coming`. `{claims-ledger}` lists every claim with its verdict and where it stands; `{cost-ledger}` what the
-cells cost: a row for each that took `LISTED` seconds, the others together. A cell that took
-`EXPENSIVE` seconds or more says so in its own chapter.
+so with the option `coming`. `{claims-ledger}` lists every claim with its verdict and where it
+stands; `{cost-ledger}` what the cells cost: a row for each that took `LISTED` seconds, the others
+together. A cell that took `EXPENSIVE` seconds or more says so in its own chapter.
 The numbers come from `env.zh_runs`, filled before the first page is read (execution.py).
 """
 
@@ -118,16 +118,17 @@ class FillLedgers(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs):
-        listed = {n["slug"] for n in self.document.findall(ledger) if n["what"] == "discussion"}
-        if listed and (left_out := set(discussions(self.env)) - listed):
-            raise ExtensionError(f"{self.env.docname}: not listed: {', '.join(sorted(left_out))}")
+        listed = set()
         for node in list(self.document.findall(ledger)):
             if node["what"] == "discussion":
+                listed.add(node["slug"])
                 node.replace_self(nodes.raw("", self._discussion(**node.attributes), format="html"))
             elif node["what"] == "claims-ledger":
                 node.replace_self(nodes.raw("", self._claims(), format="html"))
             else:
                 node.replace_self(late(html=self._costs()))
+        if listed and (left_out := set(discussions(self.env)) - listed):
+            raise ExtensionError(f"{self.env.docname}: not listed: {', '.join(sorted(left_out))}")
 
     def _link(self, docname: str, anchor: str, text: str) -> str:
         uri = self.app.builder.get_relative_uri(self.env.docname, docname)
@@ -164,6 +165,8 @@ class FillLedgers(SphinxPostTransform):
                 if part == "title"
                 else f"<p>Its chapter, {escape(coming)}, is not written yet.</p>"
             )
+        if not told["claims"]:
+            raise ExtensionError(f"{told['docname']}: the discussion {slug!r} tests no claim")
         if part == "title":
             link = self._link(told["docname"], "#" + slug, told["title"])
             return f"<p><strong>{link}</strong></p>"

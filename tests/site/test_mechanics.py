@@ -105,6 +105,51 @@ def test_a_page_without_content_fails(book):
     fails(book, "two")
 
 
+# -- the list of discussions -----------------------------------------------------------------------
+
+CLAIMS = """
+from zh.claims import claim
+claim("sure", "It is so.", [("one", 1.0, True), ("two", 2.0, True)], says="holds")
+"""
+SECOND = """
+claim("half", "It is always so.", [("one", 1.0, True), ("two", 2.0, False)],
+      says="holds with a condition")
+"""
+LISTED = ":::{discussion} why\nWhy is it so?\n:::\n"
+
+
+def test_a_discussion_is_listed_with_its_headline_claim_and_verdict(book):
+    book.names.clear()
+    book["one"] = (
+        FOLD + ":::{fold-start} A hint\n:kind: hint\n:::\n" + cell(CLAIMS) + ":::{fold-end}\n:::\n"
+        + cell(SECOND) + ":::{fold-end}\n:::\n" + cell(CLAIMS.replace("sure", "outside"))
+    )  # fmt: skip
+    book["two"] = LISTED + ":::{discussion} later\n:coming: Scaling\nAnd then?\n:::\n"
+    done = book.build()
+    assert done.returncode == 0, done.stdout
+    html = book.html("two")
+    assert 'href="one.html#why">Why</a>' in html and "Why is it so?" in html
+    assert 'href="one.html#claim-sure">It is so.</a>' in html
+    assert "of its 2 claims: 1 holds, 1 holds with a condition, 0 does not hold" in html
+    assert "And then?" in html and "Scaling, is not written yet" in html
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        (LISTED.replace("why", "wherefore"), "wherefore"),
+        (LISTED.replace("Why is", ":coming: Scaling\nWhy is"), "take :coming: away"),
+        (":::{discussion} other\n:coming: Scaling\nAnd then?\n:::\n", "not listed: why"),
+        (LISTED.replace("Why is it so?\n", ""), "discussion"),
+    ],
+)
+def test_a_list_of_discussions_that_is_wrong_fails(book, listed, words):
+    book.names.clear()
+    book["one"] = FOLD + cell(CLAIMS) + ":::{fold-end}\n:::\n"
+    book["two"] = listed
+    fails(book, words)
+
+
 # -- what runs again, and what does not -----------------------------------------------------------
 
 

@@ -79,7 +79,7 @@ def test_float32_is_as_good_as_torchs(name):
     torch.testing.assert_close(get(name)(x), TWINS[name](x), rtol=2e-6, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["leaky", "elu", "swish"]), st.floats(0.01, 2), numbers)
 def test_families_are_torchs(family, parameter, number):
     x = torch.tensor([number], dtype=torch.float64, requires_grad=True)
@@ -94,7 +94,7 @@ def test_families_are_torchs(family, parameter, number):
     torch.testing.assert_close(f.derivative(x.detach()), slope, rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(names, numbers, numbers)
 def test_slope_bounds_the_change(name, a, b):
     """|f(a) - f(b)| <= L |a - b| with the largest slope on a fine grid."""
@@ -107,7 +107,7 @@ def test_slope_bounds_the_change(name, a, b):
 # --------------------------------------------------------------------------- averages
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 50), st.floats(-20, 20))
 def test_quadrature_has_the_moments_of_a_normal(std, mean):
     def close(a, b):
@@ -188,7 +188,7 @@ def test_lecuns_tanh_leaves_one_where_it_is():
 # --------------------------------------------------------------------------- saturation
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.floats(1e-3, 0.2))
 def test_saturation_is_the_closed_form(threshold):
     t = math.atanh(math.sqrt(1 - threshold))  # tanh' = 1 - tanh^2
@@ -203,7 +203,7 @@ def test_saturation_is_the_closed_form(threshold):
     assert get("linear").saturation(threshold) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(names, st.floats(0.01, 0.9), numbers)
 def test_saturation_is_where_the_slope_is_small(name, threshold, number):
     f = get(name)

@@ -62,7 +62,7 @@ def close(mine, theirs):
 
 
 @given(st.lists(numbers, min_size=1, max_size=4), st.lists(steps, min_size=1, max_size=10))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example([0.0], [("relu", 0, 0)])
 @example([2.0], [("+", 0, 0), ("*", 1, 1)])
 def test_equals_pytorch(inputs, program):
@@ -81,7 +81,7 @@ def test_equals_pytorch(inputs, program):
 
 
 @given(st.lists(numbers, min_size=1, max_size=3), st.lists(steps, min_size=1, max_size=6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_order_and_graph_of_any_program(inputs, program):
     out = run([Value(x) for x in inputs], program)
     order = topological(out)
@@ -99,7 +99,7 @@ SMOOTH = {k: v for k, v in UNARY.items() if k != "relu"}
 
 @given(numbers, st.lists(st.sampled_from(sorted(SMOOTH)), min_size=1, max_size=3))
 @example(0.00390625, ["log", "log"])  # a result far smaller than what rounds on the way to it
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_finite_differences(x, ops):
     def f(v):
         for op in ops:
@@ -369,7 +369,7 @@ def test_gradcheck_gives_no_false_alarm(f, x):
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-8, 1.0, 1e8])
 @given(x=st.floats(0.1, 10), wrong=st.sampled_from([0.0, 0.5, -1.0, 0.999]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_gradcheck_sees_a_wrong_slope_at_any_scale(scale, x, wrong):
     def half(v):
         return Value(scale * v.data**2, "", "", (v,), (wrong * 2 * scale * v.data,))
@@ -396,7 +396,7 @@ def test_gradcheck_says_what_it_needs():
 
 
 @given(st.lists(numbers, min_size=2, max_size=2))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_equals_micrograd(inputs):
     engine = pytest.importorskip("micrograd.engine")
 

@@ -14,7 +14,7 @@ from zh import backward as bw
 
 F64 = torch.float64
 sizes = st.integers(1, 5)
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=30)
 
 
 def gen(seed: int = 0) -> torch.Generator:
@@ -194,7 +194,7 @@ def test_the_loss_is_the_cross_entropy_of_its_logits():
     torch.testing.assert_close(t.loss, torch.nn.functional.cross_entropy(t.logits, Y))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(2, 6), st.integers(1, 3), sizes, sizes, st.integers(2, 6), st.integers(0, 99),
        st.booleans())
 def test_unfused_and_fused_against_autograd(n, context, embedding, hidden, vocab, seed, bessel):

@@ -135,7 +135,7 @@ def test_lines_that_cannot_be_used_are_left_out_when_asked():
         data.names(["1", "2"], skip=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text(max_size=8), max_size=8))
 def test_whatever_is_pasted_gives_names_or_a_reason(lines):
     """Names that can be counted and sampled, or a CorpusError: never another error."""
@@ -187,7 +187,7 @@ def test_bundled_text_is_plain_and_the_same_each_time():
 # ------------------------------------------------------------------ splits
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(word, min_size=30, unique=True), st.integers(0, 5), st.randoms())
 def test_no_item_in_two_parts(words, seed, random):
     parts = data.split(words, seed=seed)
@@ -235,7 +235,7 @@ def test_windows_of_the_docstring():
     assert X.dtype == Y.dtype == torch.int64
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(word, min_size=1, max_size=8), st.integers(1, 6))
 def test_windows_are_slices_of_the_padded_name(words, block):
     X, Y = data.windows(words, block)

@@ -43,7 +43,7 @@ TORCH = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from(list(TORCH)), sizes, sizes, gains, st.integers(0, 9))
 def test_draws_are_torchs_value_by_value(which, fan_in, fan_out, gain, seed):
     rule, kind = which
@@ -67,7 +67,7 @@ def test_a_convolutions_fans_count_its_kernel(which):
     torch.testing.assert_close(mine, twin)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(sizes, min_size=2, max_size=5))
 def test_fans_are_torchs(shape):
     assert fans(shape, "torch") == torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
@@ -108,7 +108,7 @@ def test_the_wrong_numerators(right, wrong, factor):
     assert variance(right, 30, 70) == factor * variance(wrong, 30, 70)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes, sizes)
 def test_the_rules_agree_where_they_must(fan_in, fan_out):
     assert variance("kaiming", fan_in, fan_out) == 2 * variance("lecun", fan_in, fan_out)
@@ -119,7 +119,7 @@ def test_the_rules_agree_where_they_must(fan_in, fan_out):
     assert variance("fan_out", fan_in, fan_out) == variance("lecun", fan_out, fan_in)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, sizes, gains)
 def test_orthogonal_rows_or_columns(rows, columns, gain):
     w = orthogonal(rows, columns, generator=gen(1), gain=gain, dtype=torch.float64)
@@ -209,7 +209,7 @@ def test_log_drift_of_width_one_is_that_of_a_normal():
     assert init.log_drift(8) == pytest.approx(norms.mean().item(), abs=0.01)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.floats(0, 0.5), st.integers(2, 60))
 def test_first_loss_of_small_logits(std, classes):
     """ln V + s^2 / 2 (1 - 1 / V) to second order; never above ln V + s^2 / 2 (Jensen)."""
@@ -233,7 +233,7 @@ def arc_cosine(c):
     return (torch.sqrt(1 - c * c) + c * (math.pi - torch.arccos(c))) / (2 * math.pi)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.01, 20), st.floats(0.1, 4), st.floats(0, 2))
 def test_length_map_closed_forms(q, weight_std, bias_std):
     got = init.length_map(q, "relu", weight_std, bias_std)
@@ -245,7 +245,7 @@ def test_length_map_closed_forms(q, weight_std, bias_std):
     assert got == pytest.approx(weight_std**2 * 4 / math.pi / math.sqrt(1 + 4 * q), rel=1e-9)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.sampled_from(list(ALL)), st.floats(0.5, 3), st.floats(0, 1), st.floats(0.05, 20))
 def test_a_fixed_point_is_one_and_the_layers_lead_there(name, weight_std, bias_std, start):
     q = init.fixed_point(name, weight_std, bias_std, start)
@@ -304,7 +304,7 @@ def test_correlation_map_of_erf_is_the_arc_sine_kernel(q):
     torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from(list(ALL)), st.floats(0.1, 5), st.floats(0.5, 3), st.floats(0, 1))
 def test_correlations_keep_their_order_and_their_end(name, q, weight_std, bias_std):
     c = torch.linspace(0, 1, 21, dtype=torch.float64)
@@ -321,7 +321,7 @@ def test_chi_is_the_slope_of_the_correlation_map_at_one():
     assert m.chi == pytest.approx((1 - to) / h, rel=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(["tanh", "sigmoid", "selu"]), st.floats(1e-3, 10))
 def test_the_edge_of_chaos_is_critical(name, q):
     try:

@@ -49,7 +49,7 @@ def test_a_page_gives_back_the_models():
             torch.testing.assert_close(again[name](seen), model(seen), rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text("abyz", min_size=1, max_size=6), min_size=1, max_size=8),
        st.integers(1, 5), st.integers(0, 40))
 def test_counts_survive_the_packing(names, order, more):

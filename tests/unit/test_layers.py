@@ -61,7 +61,7 @@ def test_activate_takes_a_function_and_names_the_known():
 # --------------------------------------------------------------------------- Linear
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sizes, sizes, sizes, st.booleans(), st.booleans())
 def test_linear_is_torch_linear(n, fan_in, fan_out, bias, three_d):
     layer = Linear(fan_in, fan_out, generator=gen(1), bias=bias, dtype=torch.float64)
@@ -109,7 +109,7 @@ def test_linear_says_what_is_wrong(x, error, words):
 # --------------------------------------------------------------------------- Embedding
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sizes, sizes, st.lists(st.integers(1, 3), max_size=2), st.integers(0, 99))
 def test_embedding_is_torch_embedding(num, dim, shape, seed):
     layer = Embedding(num, dim, generator=gen(seed), dtype=torch.float64)
@@ -156,7 +156,7 @@ def twins(dim: int, momentum: float, eps: float):
     return layer, twin
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 6), sizes, st.none() | st.integers(1, 4), st.sampled_from([0.1, 0.001, 1.0]),
        st.sampled_from([1e-5, 1e-2]))
 def test_batchnorm_is_torch_batchnorm(n, dim, time, momentum, eps):
@@ -231,7 +231,7 @@ def test_batchnorm_takes_three_axes_as_one_long_batch():
 # --------------------------------------------------------------------------- FlattenConsecutive
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))
 def test_flatten_consecutive_is_torch_unflatten(batch, groups, n, dim):
     """Against nn.Unflatten and nn.Flatten, and against a loop over the groups."""

@@ -62,7 +62,7 @@ sizes = st.fixed_dictionaries(dict(
     vocab=st.integers(1, 12), batchnorm=st.booleans()))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes, st.integers(2, 9), st.booleans(), st.integers(0, 99))
 def test_model_is_its_torch_twin(sizes, n, training, seed):
     """Scores, gradients, and the running statistics that a training step leaves behind."""
@@ -81,7 +81,7 @@ def test_model_is_its_torch_twin(sizes, n, training, seed):
         close(model[3].running_var, twin[3].running_var)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, st.integers(2, 9), st.booleans(), st.booleans(), st.integers(0, 99))
 def test_own_passes_are_autograds(sizes, n, training, bessel, seed):
     """`gradients` and `loss` against `F.cross_entropy(model(x), y)`, in float64 to 1e-12."""
@@ -165,7 +165,7 @@ def test_names_are_torchs():
     assert names == ["0.weight", "2.weight", "2.bias", "4.weight", "4.bias"]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_first_loss_is_nearly_uniform(seed):
     model, (x, y) = MLP(generator=gen(seed)), batch(2000, 3, 27, seed)

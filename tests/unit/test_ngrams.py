@@ -49,7 +49,7 @@ def fitted(names, n, block=None, **options):
     return NGram(n, **options).fit(*data.windows(names, block or max(n - 1, 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words, words, orders, strengths, st.booleans())
 def test_every_probability_is_that_of_counting_with_a_dictionary(names, others, n, k, backoff):
     model = fitted(names, n, k=k, backoff=backoff)
@@ -62,7 +62,7 @@ def test_every_probability_is_that_of_counting_with_a_dictionary(names, others, 
         assert row == pytest.approx(list(right.values()), abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words, words, orders, strengths.filter(bool), st.booleans())
 def test_rows_sum_to_one(names, others, n, k, backoff):
     model = fitted(names, n, k=k, backoff=backoff)
@@ -72,7 +72,7 @@ def test_rows_sum_to_one(names, others, n, k, backoff):
     assert torch.allclose(model(X).softmax(1), p, atol=1e-12)  # log-probabilities are logits
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(words, orders)
 def test_without_smoothing_the_loss_on_its_own_names_is_the_conditional_entropy(names, n):
     model = fitted(names, n, k=0)
@@ -83,7 +83,7 @@ def test_without_smoothing_the_loss_on_its_own_names_is_the_conditional_entropy(
     assert model.nll(*data.windows(names, max(n - 1, 1))) == pytest.approx(entropy, abs=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(words, st.integers(2, 6))
 def test_more_context_never_costs_on_the_names_that_were_counted(names, n):
     X, Y = data.windows(names, n)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zh import data, layers
@@ -74,7 +74,6 @@ def test_zero_probability_is_never_drawn_even_at_the_ends(monkeypatch, u, total)
     assert sample(p, None) == (1 if u == 0 else 3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 1000))
 def test_only_positive_probabilities_are_drawn(weights, seed):
     w = torch.tensor(weights, dtype=torch.float64)

@@ -247,7 +247,7 @@ def torchs(make, steps, lr):
 scheduler = torch.optim.lr_scheduler
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(1e-4, 10), st.integers(1, 60), st.floats(0, 1))
 def test_cosine_is_torchs(lr, steps, floor):
     ours = cosine(lr, steps, floor=floor * lr)

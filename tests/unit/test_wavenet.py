@@ -152,7 +152,7 @@ def test_one_window_is_a_strided_convolution(sizes):
     torch.testing.assert_close(model(X), twin(X).squeeze(1), rtol=1e-9, atol=1e-10)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 12), st.sampled_from([(8, 2), (4, 2), (9, 3), (4, 4)]), st.integers(0, 99))
 def test_a_whole_row_is_a_dilated_causal_convolution(extra, shape, seed):
     """Every window of a long row: window by window, zh's convolution, torch's nn.Conv1d."""
