@@ -1,8 +1,8 @@
 """Pages that list what the runs of all chapters showed.
 
 `{discussion} slug` retells a learner's doubt (its body) and adds where the discussion stands, its
-headline claim (the first one in the fold) and the verdicts; one whose chapter is not written says
-so with the option `coming`. `{claims-ledger}` lists every claim with its verdict and where it
+headline claim (the fold's first, or `headline`) and the verdicts; one whose chapter is not written
+says so with the option `coming`. `{claims-ledger}` lists every claim with its verdict and where it
 stands; `{cost-ledger}` what the cells cost: a row for each that took `LISTED` seconds, the others
 together. A cell that took `EXPENSIVE` seconds or more says so in its own chapter.
 The numbers come from `env.zh_runs`, filled before the first page is read (execution.py).
@@ -40,15 +40,15 @@ class Ledger(SphinxDirective):
 
 class Discussion(SphinxDirective):
     required_arguments, has_content = 1, True
-    option_spec = {"coming": directives.unchanged_required}
+    option_spec = {"headline": directives.unchanged, "coming": directives.unchanged_required}
 
     def run(self):
         self.assert_has_content()
         around = nodes.container(classes=["zh-discussion"])
-        slug, coming = self.arguments[0], self.options.get("coming")
-        around += ledger(what=self.name, part="title", slug=slug, coming=coming)
+        slug, options = self.arguments[0], {k: self.options.get(k) for k in self.option_spec}
+        around += ledger(what=self.name, part="title", slug=slug, **options)
         self.state.nested_parse(self.content, self.content_offset, around)
-        around += ledger(what=self.name, part="verdicts", slug=slug, coming=coming)
+        around += ledger(what=self.name, part="verdicts", slug=slug, **options)
         return [around]
 
 
@@ -151,7 +151,7 @@ class FillLedgers(SphinxPostTransform):
             f"<tbody>{''.join(rows)}</tbody></table></div>"
         )
 
-    def _discussion(self, part, slug, coming, **_) -> str:
+    def _discussion(self, part, slug, headline, coming, **_) -> str:
         told = discussions(self.env).get(slug)
         if bool(told) == bool(coming):
             raise ExtensionError(
@@ -165,19 +165,20 @@ class FillLedgers(SphinxPostTransform):
                 if part == "title"
                 else f"<p>Its chapter, {escape(coming)}, is not written yet.</p>"
             )
-        if not told["claims"]:
-            raise ExtensionError(f"{told['docname']}: the discussion {slug!r} tests no claim")
+        shown = [c for c in told["claims"] if headline in (None, c["slug"])]
+        if not shown:
+            what = f"the claim {headline!r}" if headline else "any claim"
+            raise ExtensionError(f"{told['docname']}: the discussion {slug!r} does not test {what}")
         if part == "title":
             link = self._link(told["docname"], "#" + slug, told["title"])
             return f"<p><strong>{link}</strong></p>"
-        headline, *further = told["claims"]
-        link = self._link(told["docname"], "#claim-" + headline["slug"], headline["statement"])
-        words = f"<p>{headline['badge']} {link} <small>{escape(self._title(told['docname']))}"
+        link = self._link(told["docname"], "#claim-" + shown[0]["slug"], shown[0]["statement"])
+        words = f"<p>{shown[0]['badge']} {link} <small>{escape(self._title(told['docname']))}"
         counts = [
             f"{sum(c['verdict'] == verdict for c in told['claims'])} {verdict}"
             for verdict in ("holds", "holds with a condition", "does not hold")
         ]
-        return f"{words}; of its {1 + len(further)} claims: {', '.join(counts)}</small></p>"
+        return f"{words}; of its {len(told['claims'])} claims: {', '.join(counts)}</small></p>"
 
     def _costs(self) -> str:
         parts = []

@@ -141,6 +141,7 @@ def test_a_discussion_is_listed_with_its_headline_claim_and_verdict(book):
         (LISTED.replace("Why is", ":coming: Scaling\nWhy is"), "take :coming: away"),
         (":::{discussion} other\n:coming: Scaling\nAnd then?\n:::\n", "not listed: why"),
         (LISTED.replace("Why is it so?\n", ""), "discussion"),
+        (LISTED.replace("Why is", ":headline: rumour\nWhy is"), "the claim 'rumour'"),
     ],
 )
 def test_a_list_of_discussions_that_is_wrong_fails(book, listed, words):
