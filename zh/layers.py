@@ -9,11 +9,13 @@ that look like `torch.nn` behave like `torch.nn`, and the tests hold them to it:
 divides by the biased variance and keeps the unbiased one in its running estimate.
 
 Ideas: embeddings and the tanh layer, Bengio et al. 2003; batch normalisation, Ioffe and Szegedy
-2015; the tree of `FlattenConsecutive`, van den Oord et al. 2016; the shape of the classes,
-Karpathy's lecture notebooks (2022).
+2015; layer normalisation, Ba et al. 2016; its form without a mean, Zhang and Sennrich 2019; the
+tree of `FlattenConsecutive`, van den Oord et al. 2016; the shape of the classes, Karpathy's lecture
+notebooks (2022).
 """
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -234,6 +236,92 @@ class BatchNorm1d(Layer):
 
     def __repr__(self) -> str:
         return f"BatchNorm1d({len(self.gain)}{', bessel=True' if self.bessel else ''})"
+
+
+def fold(linear: Linear, norm: BatchNorm1d) -> Linear:
+    """One `Linear` that computes what `linear` and then `norm` compute in evaluation.
+
+    There the statistics are constants, so that normalising is one more multiplication and one more
+    addition a unit, and weights and bias can take them in. The layers that are passed stay as they
+    are; the new one has a bias, whether or not `linear` had one.
+
+    Raises:
+        TypeError: they are no Linear and no BatchNorm1d, in this order.
+        ValueError: the sizes do not fit, or `norm` is in training, where what it divides by is
+            the batch's and no constant.
+    """
+    if not isinstance(linear, Linear) or not isinstance(norm, BatchNorm1d):
+        raise TypeError(f"fold got {linear!r} and {norm!r}; it takes a Linear and the BatchNorm1d "
+                        "that follows it.")
+    if linear.weight.shape[1] != len(norm.gain):
+        raise ValueError(f"{linear!r} has {linear.weight.shape[1]} outputs and {norm!r} has "
+                         f"{len(norm.gain)} features: they are not neighbours in one network.")
+    if norm.training:
+        raise ValueError(f"{norm!r} is in training and normalises with its batch; weights cannot. "
+                         "Call .eval() first, if the running statistics are good.")
+    with torch.no_grad():
+        scale = norm.gain / torch.sqrt(norm.running_var + norm.eps)       # (dim,)
+        bias = 0 if linear.bias is None else linear.bias
+        folded = copy.copy(linear)
+        folded.out = None
+        folded.weight = (linear.weight * scale).requires_grad_()          # a factor a column
+        folded.bias = (norm.bias + (bias - norm.running_mean) * scale).requires_grad_()
+    return folded
+
+
+class LayerNorm(Layer):
+    """Give each example zero mean and unit variance over its `dim` features, then scale and shift.
+
+    Input (..., dim): the statistics are taken over the last axis, of one example (and one place)
+    at a time, so the batch does not matter and training and evaluation are the same. Equal to
+    `torch.nn.LayerNorm(dim)`, whose `weight` is here called `gain`. Ba, Kiros and Hinton 2016.
+    """
+
+    def __init__(self, dim: int, *, eps: float = 1e-5, dtype: torch.dtype = torch.float32):
+        if dim < 1:
+            raise ValueError(f"dim is {dim}; layer normalisation has 1 feature or more.")
+        self.eps = eps
+        self.gain = torch.ones(dim, dtype=dtype, requires_grad=True)
+        self.bias = torch.zeros(dim, dtype=dtype, requires_grad=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _last(x, len(self.gain), repr(self))
+        mean = x.mean(-1, keepdim=True)                                   # (..., 1)
+        var = x.var(-1, unbiased=False, keepdim=True)
+        return self.gain * (x - mean) / torch.sqrt(var + self.eps) + self.bias
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.gain, self.bias]
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({len(self.gain)})"
+
+
+class RMSNorm(Layer):
+    """Divide each example by the root mean square of its `dim` features, then scale.
+
+    Input (..., dim), over the last axis. Layer normalisation without the mean and without the
+    bias. Equal to `torch.nn.RMSNorm(dim)`, whose `weight` is here called `gain`; as there, `eps`
+    is the smallest step of the input's type where none is given. Zhang and Sennrich 2019.
+    """
+
+    def __init__(self, dim: int, *, eps: float | None = None, dtype: torch.dtype = torch.float32):
+        if dim < 1:
+            raise ValueError(f"dim is {dim}; RMS normalisation has 1 feature or more.")
+        self.eps = eps
+        self.gain = torch.ones(dim, dtype=dtype, requires_grad=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _last(x, len(self.gain), repr(self))
+        eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
+        square = x.square().mean(-1, keepdim=True)                        # (..., 1)
+        return self.gain * x / torch.sqrt(square + eps)
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.gain]
+
+    def __repr__(self) -> str:
+        return f"RMSNorm({len(self.gain)})"
 
 
 class Tanh(Layer):

@@ -15,9 +15,12 @@ from zh.layers import (
     Flatten,
     FlattenConsecutive,
     Layer,
+    LayerNorm,
     Linear,
+    RMSNorm,
     Sequential,
     Tanh,
+    fold,
 )
 
 sizes = st.integers(1, 6)
@@ -226,6 +229,108 @@ def test_batchnorm_takes_three_axes_as_one_long_batch():
     torch.testing.assert_close(a(x).view(20, 3), b(x.view(20, 3)))
     assert a.running_mean.shape == (3,)
     assert_all_close([a.running_mean, a.running_var], [b.running_mean, b.running_var])
+
+
+# --------------------------------------------------------------------------- LayerNorm, RMSNorm
+
+
+NORMS = {"layer": (LayerNorm, torch.nn.LayerNorm), "rms": (RMSNorm, torch.nn.RMSNorm)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(list(NORMS)), st.integers(1, 5), sizes, st.none() | st.integers(1, 4),
+       st.sampled_from([None, 1e-5, 1e-2]), st.sampled_from([1e-6, 1.0, 1e6]), st.booleans())
+def test_layer_and_rms_norm_are_torchs(kind, n, dim, time, eps, scale, single):
+    """Forward and gradients, 2-D and 3-D, in both modes, for small and for large inputs."""
+    norm, twin = NORMS[kind]
+    dtype = torch.float32 if single else torch.float64
+    given_eps = {} if eps is None else {"eps": eps}
+    layer, ref = norm(dim, dtype=dtype, **given_eps), twin(dim, dtype=dtype, **given_eps)
+    with torch.no_grad():
+        for mine, theirs in zip(layer.parameters(), ref.parameters(), strict=True):
+            mine += 0.3 * torch.randn(dim, generator=gen(8), dtype=dtype)
+            theirs.copy_(mine)
+    shape = (n, dim) if time is None else (n, time, dim)
+    x = scale * (1 + 2 * torch.randn(shape, generator=gen(n), dtype=dtype))
+    x.requires_grad_()
+    seed = torch.randn(shape, generator=gen(4), dtype=dtype)
+    tol = 1e-4 if single else 1e-9
+    for training in (True, False):
+        out, theirs = layer.train(training)(x), ref.train(training)(x)
+        assert_all_close([out], [theirs], tol)
+        mine = grads((out * seed).sum(), [x, *layer.parameters()])
+        other = grads((theirs * seed).sum(), [x, *ref.parameters()])
+        for a, b in zip(mine, other, strict=True):
+            size = b.abs().max().item() + 1 / scale
+            torch.testing.assert_close(a / size, b / size, rtol=0, atol=tol)
+
+
+@pytest.mark.parametrize("norm, names", [(LayerNorm, ["gain", "bias"]), (RMSNorm, ["gain"])])
+def test_layer_and_rms_norm_in_a_network(norm, names):
+    layer = norm(3)
+    assert [name for name, _ in layer.named_parameters()] == names
+    assert list(layer.named_buffers()) == [] and repr(layer) == f"{norm.__name__}(3)"
+    for x, error, words in ((torch.zeros(2, 4), ValueError, r"\(2, 4\).*3 entries"),
+                            (torch.zeros(2, 3).long(), TypeError, "floating point")):
+        with pytest.raises(error, match=words):
+            layer(x)
+    with pytest.raises(ValueError, match="dim is 0"):
+        norm(0)
+    assert torch.isfinite(layer(torch.zeros(2, 3))).all()      # a batch of zeros, a batch of one
+    assert layer(torch.ones(1, 3)).shape == (1, 3)
+
+
+# --------------------------------------------------------------------------- folding
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes, sizes, st.booleans(), st.booleans(), st.integers(1, 3), st.integers(0, 99))
+def test_a_folded_layer_computes_what_both_did(fan_in, dim, bias, bessel, batches, seed):
+    g = gen(seed)
+    linear = Linear(fan_in, dim, generator=g, bias=bias, dtype=torch.float64)
+    norm = BatchNorm1d(dim, momentum=0.5, bessel=bessel, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in [*linear.parameters(), *norm.parameters()]:
+            parameter += torch.randn(parameter.shape, generator=g, dtype=torch.float64)
+    for _ in range(batches):
+        norm(linear(3 * torch.randn(8, fan_in, generator=g, dtype=torch.float64)))
+    norm.eval()
+    before = [p.clone() for p in [*linear.parameters(), *norm.parameters()]]
+    one = fold(linear, norm)
+    for shape in ((1, fan_in), (4, fan_in), (2, 3, fan_in)):
+        x = torch.randn(shape, generator=g, dtype=torch.float64)
+        torch.testing.assert_close(one(x), norm(linear(x)), rtol=1e-9, atol=1e-9)
+    assert isinstance(one, Linear) and [p.is_leaf for p in one.parameters()] == [True, True]
+    assert all(torch.equal(a, b) for a, b in zip(
+        before, [*linear.parameters(), *norm.parameters()], strict=True))
+
+
+def test_folding_is_torchs():
+    """The same weights as torch.nn.utils.fusion makes of the twins."""
+    from torch.nn.utils.fusion import fuse_linear_bn_eval
+
+    layer, twin = twins(4, 0.3, 1e-5)
+    linear = Linear(3, 4, generator=gen(1), dtype=torch.float64)
+    theirs = torch.nn.Linear(3, 4, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.weight.copy_(linear.weight.T)
+        theirs.bias.copy_(linear.bias)
+    x = torch.randn(16, 3, generator=gen(2), dtype=torch.float64)
+    layer(linear(x))
+    twin(theirs(x))
+    one, other = fold(linear, layer.eval()), fuse_linear_bn_eval(theirs.eval(), twin.eval())
+    assert_all_close([one.weight.T, one.bias], [other.weight, other.bias])
+
+
+@pytest.mark.parametrize("linear, norm, error, words", [
+    (Tanh(), BatchNorm1d(3), TypeError, r"fold got Tanh\(\).*takes a Linear and the BatchNorm1d"),
+    (Linear(2, 3, generator=gen()), LayerNorm(3), TypeError, r"LayerNorm\(3\)"),
+    (Linear(2, 4, generator=gen()), BatchNorm1d(3), ValueError, "4 outputs .* 3 features"),
+    (Linear(2, 3, generator=gen()), BatchNorm1d(3), ValueError, r"in training.*\.eval\(\)"),
+])  # fmt: skip
+def test_folding_says_what_is_wrong(linear, norm, error, words):
+    with pytest.raises(error, match=words):
+        fold(linear, norm)
 
 
 # --------------------------------------------------------------------------- FlattenConsecutive
