@@ -139,6 +139,38 @@ export const svg = (tag, props, ...children) =>
 export const button = (label, onclick, props) => el("button", { type: "button", onclick, ...props }, label);
 /** A labelled control: field("step", el("input", {...})). */
 export const field = (label, control) => el("label", { class: "zh-field" }, el("span", null, label), control);
+/** A select of values or [value, text] pairs; onchange gets the value as it was given, no text. */
+export function select(options, onchange, props) {
+  const pairs = options.map((option) => (Array.isArray(option) ? option : [option, String(option)]));
+  const node = el("select", { onchange: () => onchange(pairs[node.selectedIndex][0]), ...props },
+    pairs.map(([value, text]) => el("option", { value }, text)));
+  return node;
+}
+/** A range over the entries of a list: {box, input, show(value, text, spoken)}; box is the labelled
+    range with the text beside it, `called` its name where the label is not enough. */
+export function slider(label, list, onchange, called = label) {
+  const out = el("output"), input = el("input", { type: "range", "aria-label": called, min: 0, max: list.length - 1, step: 1,
+    oninput: () => onchange(list[input.value]) });
+  return { input, box: field(label, el("span", { class: "zh-pair" }, input, out)),
+    show(value, text = String(value), spoken = text) {
+      input.value = list.indexOf(nearest(list, value));
+      input.setAttribute("aria-valuetext", spoken);
+      out.textContent = text;
+    } };
+}
+
+/** What an address says, made sound. The entry nearest to x; `other` where x is no number. */
+export function nearest(list, x, other) {
+  const v = parseFloat(x);
+  return Number.isFinite(v) ? list.reduce((a, b) => (Math.abs(b - v) < Math.abs(a - v) ? b : a)) : other;
+}
+/** low, ..., high: so many to the unit. */
+export const ticks = (low, high, per) => Array.from({ length: (high - low) * per + 1 }, (_, k) => (low * per + k) / per);
+/** x between low and high; `other` where x is no number. */
+export function within(x, low, high, other = low) {
+  const v = parseFloat(x);
+  return Number.isFinite(v) ? Math.min(high, Math.max(low, v)) : other;
+}
 
 /** Colours that read in both themes (variables of labs.css). */
 export const color = Object.fromEntries(["ink", "paper", "muted", "blue", "orange", "green", "pink", "olive"]
@@ -162,6 +194,36 @@ export function keys(node, actions) {
   return () => node.removeEventListener("keydown", f);
 }
 
+/** The moments of a run, 0 to last(): a slider, one back, one on, Play, and keys on root. at() is the
+    moment on the screen; look(k) draws another, keep(k) draws it and writes it into the state.
+    {row, show(k, spoken), stop(), playing(), off()}; unit: the steps from one moment to the next. */
+export function player(root, { at, last, look, keep, unit = 1, words = "One step", pause = 130, ready = () => true }) {
+  const FAR = 10;
+  let timer = 0;
+  const input = el("input", { type: "range", min: 0, step: 1, "aria-label": "Step of the training",
+    oninput: () => { stop(); look(+input.value); }, onchange: () => keep(+input.value) });
+  const play = button("Play", () => (timer ? rest() : start()));
+  const row = el("div", { class: "zh-row" }, input, button(`−${unit}`, () => move(-1), { "aria-label": words + " back" }),
+    button(`+${unit}`, () => move(1), { "aria-label": words + " on" }), play);
+  function stop() { clearInterval(timer); timer = 0; play.textContent = still() ? `+${FAR * unit}` : "Play"; }
+  function rest() { stop(); keep(at()); }
+  function move(by) { stop(); keep(Math.max(0, Math.min(last(), at() + by))); }
+  function start() {
+    if (still()) { move(FAR); return; } // no movement: ten at once
+    if (at() >= last()) look(0);
+    play.textContent = "Pause";
+    timer = setInterval(() => {
+      if (document.hidden || !root.isConnected || at() >= last()) rest();
+      else if (ready()) look(at() + 1);
+    }, pause);
+  }
+  const free = keys(root, { ArrowRight: () => move(1), ArrowLeft: () => move(-1), PageUp: () => move(FAR), PageDown: () => move(-FAR),
+    Home: () => move(-Infinity), End: () => move(Infinity) });
+  stop();
+  return { row, stop, playing: () => timer > 0, off() { stop(); free(); },
+    show(k, spoken) { input.max = last(); input.value = k; input.setAttribute("aria-valuetext", spoken); } };
+}
+
 /** Numbers in [0, 1), the same for the same seed (mulberry32, Tommy Ettinger 2017). */
 export function rng(seed) {
   let a = seed >>> 0;
@@ -173,6 +235,79 @@ export function rng(seed) {
   };
 }
 
+/** A standard normal number out of two of rng's (Box and Muller 1958). */
+export const normal = (u) => Math.sqrt(-2 * Math.log(1 - u())) * Math.cos(2 * Math.PI * u());
+
+/** The index at which the running sum of p passes u: the sampler of zh.sampling. */
+export function draw(p, u) {
+  let sum = 0, last = 0;
+  for (let i = 0; i < p.length; i++) {
+    if (p[i] > 0) last = i;
+    if ((sum += p[i]) > u) return i;
+  }
+  return last;
+}
+
+/** What zh.packing packs as {f16: base64}: half precision to numbers. */
+export function half(packed) {
+  const bytes = Uint8Array.from(atob(packed.f16), (c) => c.charCodeAt(0));
+  const words = new DataView(bytes.buffer), out = new Float64Array(bytes.length / 2);
+  for (let i = 0; i < out.length; i++) {
+    const b = words.getUint16(2 * i, true), e = (b >> 10) & 31, m = b & 1023;
+    out[i] = (b >> 15 ? -1 : 1) * (e ? 2 ** (e - 15) * (1 + m / 1024) : 2 ** -14 * (m / 1024));
+  }
+  return out;
+}
+
+/** The letters a to z of a text, at most so many, marks taken off: "Zoë" is "zoe". */
+export const letters = (text, most = Infinity) =>
+  String(text).normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "").slice(0, most);
+/** What letters() leaves out of a text that a reader typed, in words. */
+export const leftOut = (text, most) =>
+  (text.normalize("NFKD").replace(/\p{M}/gu, "").length > letters(text).length ? "Letters a to z only. " : "")
+  + (letters(text).length > most ? `At most ${most} letters. ` : "");
+/** A box for a name. */
+export const nameBox = (oninput, props) => el("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false", oninput, ...props });
+
+/** A probability as a percentage: "12 %", "3.4 %", "<0.1 %". */
+export const percent = (p) => (p === 0 ? "0" : p < 0.0005 ? "<0.1" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + " %";
+const large = (x) => x < 1e6 ? Number(x.toPrecision(2)).toLocaleString("en")
+  : [[1e12, "trillion"], [1e9, "billion"], [1e6, "million"]].map(([k, word]) => x >= k && x < 1000 * k && `${Number((x / k).toPrecision(2))} ${word}`).find(Boolean) || x.toExponential(1);
+/** A chance in words, from its logarithm: the product of many can be below what a float64 holds. */
+export const odds = (l) => l === -Infinity ? "never" : l > -Math.LN2 ? percent(Math.exp(l))
+  : `1 in ${l > -690 ? large(Math.exp(-l)) : `1e+${Math.round(-l / Math.LN10)}`}`;
+
+/** What letter comes next: a button for each with its chance as a bar, one tab stop, arrow keys in it;
+    the first is the end. {node, show(p, marked)}; choose(i) is called when one is pressed. */
+export function letterBars(alphabet, label, choose) {
+  let focus = 0;
+  const bars = [...alphabet].map((letter, i) => button([el("span", null, i ? letter : "end"), " ", el("small")], () => choose(i),
+    { onfocus: () => { focus = i; tabs(); } }));
+  const tabs = () => bars.forEach((bar, i) => bar.setAttribute("tabindex", i === focus ? 0 : -1));
+  const move = (event) => {
+    const row = bars.filter((bar) => bar.offsetTop === bars[0].offsetTop).length;
+    const to = { ArrowRight: focus + 1, ArrowLeft: focus - 1, ArrowDown: focus + row, ArrowUp: focus - row, Home: 0, End: bars.length - 1 }[event.key];
+    if (!bars[to]) return;
+    event.preventDefault();
+    bars[to].focus();
+  };
+  tabs();
+  return { node: el("div", { class: "zh-letters", role: "group", "aria-label": label, onkeydown: move }, bars),
+    show(p, marked = -1) {
+      const top = Math.max(...p);
+      bars.forEach((bar, i) => {
+        bar.lastElementChild.textContent = percent(p[i]);
+        bar.style.setProperty("--p", 100 * p[i] / top + "%");
+        bar.dataset.p = p[i];
+        if (i === marked) bar.setAttribute("aria-current", "true"); else bar.removeAttribute("aria-current");
+      });
+    } };
+}
+
+/** A wide table in a box that scrolls by itself; the arrow keys scroll it, and go no further. */
+export const scroller = (label, ...children) => el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": label,
+  onkeydown: (event) => { if (/^Arrow/.test(event.key)) event.stopPropagation(); } }, children);
+
 /** A number for the reader: at most `digits` significant digits, a real minus sign. */
 export function show(x, digits = 4) {
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "not a number" : x > 0 ? "∞" : "−∞";
@@ -181,5 +316,7 @@ export function show(x, digits = 4) {
   return text.replace(/-/g, "−");
 }
 
+/** Is there little room, as on a phone? A picture then needs larger letters and marks. */
+export const narrow = (root) => root.clientWidth > 0 && root.clientWidth < 480;
 /** Does the reader ask for no movement? */
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
