@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -14,21 +15,39 @@ def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def _telling(judge):
+    """A judge that tells what the reader's function raises, in place of raising it."""
+
+    @functools.wraps(judge)
+    def judged(function):
+        if not callable(function):
+            return None  # the usual judgement says so
+        try:
+            return judge(function)
+        except Exception as error:
+            return f"It raises {type(error).__name__}: {error}"
+
+    return judged
+
+
 # ---------------------------------------------------------------- a weight for a leaky ReLU
 
 SLOPES = (0.0, 0.1, 0.5, 1.0)
 
 
+@_telling
 def _judge_weights(weights):
     """By what a draw does to a signal, and by its shape, mean and repetition."""
-    if not callable(weights):
-        return None
     for slope in SLOPES:
         w = weights(300, 500, slope, _generator(1))
         if not torch.is_tensor(w) or w.shape != (300, 500):
             shape = tuple(w.shape) if torch.is_tensor(w) else type(w).__name__
             return (f"weights(300, 500, {slope:g}, generator) must be a tensor (fan_in, fan_out), "
                     f"(300, 500), for x @ w; it is {shape}.")
+        if not w.is_floating_point() or not w.isfinite().all():
+            return (f"weights(300, 500, {slope:g}, generator) must be finite floats; these are "
+                    f"{str(w.dtype).removeprefix('torch.')}, {int((~w.isfinite()).sum())} of them "
+                    "not finite.")
         if w.std() == 0 or bool((w.std(1) < 1e-9).all()):
             return "All units have the same weights: they would stay the same for ever."
         if not torch.equal(w, weights(300, 500, slope, _generator(1))):
@@ -66,11 +85,16 @@ def _settles(gain):
     return init.fixed_point("tanh", gain)
 
 
+@_telling
 def _judge_settles(settles):
-    if not callable(settles):
-        return None
     for gain in (3.0, 5 / 3, 1.1, 1.4, 5.0, 0.8):
-        got, want = float(settles(gain)), _settles(gain)
+        got, want = settles(gain), _settles(gain)
+        if isinstance(got, str) or not hasattr(got, "__float__") or (
+            torch.is_tensor(got) and got.numel() != 1
+        ):
+            return (f"settles({gain:.4g}) must be one number; it is a {type(got).__name__}"
+                    f"{' of many' if torch.is_tensor(got) else ''}.")
+        got = float(got)
         if abs(got - want) <= (0.01 * want if want else 0.01):
             continue
         said = f"With a gain of {gain:.4g}: "
@@ -119,12 +143,20 @@ def _nets():
         yield weights, 2 * torch.randn(256, 64, generator=g) + 0.5
 
 
+def _what(value) -> str:
+    if isinstance(value, list | tuple):
+        other = next(w for w in value if not torch.is_tensor(w))
+        return f"a list with a {type(other).__name__} in it"
+    return f"a {type(value).__name__}"
+
+
+@_telling
 def _judge_rescue(rescue):
-    if not callable(rescue):
-        return None
     for weights, x in _nets():
         before = [w.clone() for w in weights]
-        new = list(rescue(weights, x))
+        new = rescue(weights, x)
+        if not isinstance(new, list | tuple) or not all(torch.is_tensor(w) for w in new):
+            return f"A list of tensors is asked; {_what(new)} came back."
         if len(new) != len(weights):
             return f"There are {len(weights)} matrices; {len(new)} came back."
         if any(not torch.equal(a, b) for a, b in zip(weights, before, strict=True)):
@@ -133,6 +165,8 @@ def _judge_rescue(rescue):
         for i, (w, old) in enumerate(zip(new, before, strict=True)):
             if w.shape != old.shape:
                 return f"Matrix {i} has the shape {tuple(w.shape)}, not {tuple(old.shape)}."
+            if not w.isfinite().all():
+                return f"Matrix {i} has entries that are not finite."
             factor = (w * old).sum() / (old * old).sum()
             if not torch.allclose(w, factor * old, rtol=1e-3, atol=1e-4 * w.abs().max().item()):
                 return f"Matrix {i} is not the given one times a number."
@@ -201,29 +235,28 @@ EXERCISES = [
         because="64 channels at 9 places are 576 terms.",
     ),
     Exercise(
-        "which-start",
-        "Read the start from the curve",
-        minutes=3,
+        "which-zeros",
+        "Zeros in a row of three",
+        minutes=5,
         kind="choice",
         choices=[
-            "every weight zero",
-            "every weight one constant",
-            "the last layer zero, the others random",
-            "the last layer's weights too large",
-            "Xavier with the wrong numerator",
+            "the letters' vectors zero, the other two random",
+            "the hidden weights zero, the other two random",
+            "the last weights zero, the other two random",
+            "the hidden and the last weights zero, the vectors random",
         ],
-        answer="every weight zero",
+        answer="the hidden and the last weights zero, the vectors random",
         why={
-            "every weight one constant": "One unit can learn more than the frequencies. (And the "
-                                         "hidden units put out the same for all letters at "
-                                         "first, so it is near in the beginning.)",
-            "the last layer zero, the others random": "That begins at ln 27 too, and then learns "
-                                                      "everything: the hidden units differ.",
-            "the last layer's weights too large": "That begins far above ln 27.",
-            "Xavier with the wrong numerator": "In one hidden layer that is a factor of 1.4 in "
-                                               "size, and harmless.",
+            "the letters' vectors zero, the other two random":
+                "The units put out zero at first. But a gradient comes back to the vectors through "
+                "the other two weights, and they move.",
+            "the hidden weights zero, the other two random":
+                "The units put out zero at first. But the hidden weights get a gradient: what "
+                "comes in is not zero, and the weights behind them are not.",
+            "the last weights zero, the other two random":
+                "The last weights get a gradient at once: the units differ and put something out.",
         },
-        because="Only the last bias has a gradient, and it can learn the frequencies.",
+        because="Two zeros keep each other at zero: the gradient of each contains the other.",
     ),
     Exercise(
         "two-groups",

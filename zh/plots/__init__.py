@@ -1,7 +1,6 @@
 """The book's pictures: `base` has the one style, one module a chapter its figures."""
 
 from zh.plots.activations import (
-    activation_curves,
     activation_gallery,
     born,
     deaths,
@@ -47,7 +46,6 @@ from zh.plots.initialization import (
     confidence,
     depth_profile,
     escape,
-    first_guess,
     first_steps,
     into_tanh,
     phases,

@@ -32,39 +32,6 @@ def _shade(ax, f: Activation, reach: float, threshold: float) -> None:
             ax.axvspan(low, high, color=GREY, alpha=0.16, linewidth=0)
 
 
-def activation_curves(
-    f: Activation, std: float = 1.0, mean: float = 0.0, threshold: float = 0.05, reach: float = 5.0
-) -> Figure:
-    """A function and its derivative, above the density of inputs ~ N(mean, std^2).
-
-    Grey: where the derivative is below `threshold`. In the title of the density, the share of
-    inputs that falls there.
-    """
-    import numpy as np
-
-    x, value, slope = _curves(f, reach)
-    fig, (top, bottom) = new(
-        1, 2, size=(6.0, 4.6), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
-    )
-    for ax in (top, bottom):
-        _shade(ax, f, reach, threshold)
-    top.axhline(0, color=INK, linewidth=0.8)
-    top.plot(x, value, color=BLUE, label=f.name)
-    top.plot(x, slope, color=ORANGE, linestyle="--", label="derivative")
-    top.set_ylim(-1.6, 2.6)
-    top.legend(loc="upper left")
-
-    z = (x - mean) / std
-    density = np.exp(-0.5 * z * z) / (std * np.sqrt(2 * np.pi))
-    bottom.fill_between(x, density, color=BLUE, alpha=0.35, linewidth=0)
-    bottom.plot(x, density, color=BLUE, linewidth=1.2)
-    bottom.set(xlabel="input", ylabel="density", xlim=(-reach, reach))
-    bottom.set_ylim(0, max(0.45, float(density.max()) * 1.1))
-    share = f.saturated(std, mean, threshold)
-    bottom.set_title(f"{share:.0%} of the inputs where the slope is below {threshold:g}")
-    return fig
-
-
 def activation_gallery(functions: list[Activation], threshold: float = 0.05) -> Figure:
     """Small pictures of many functions: value, derivative, and in grey where it is saturated."""
     import math

@@ -24,7 +24,7 @@ def depth_profile(
     """Size of activations and of gradients, layer by layer, on logarithmic axes.
 
     measured: {name: (forward, backward)} as `zh.init.propagate` gives, one number a place from the
-        input to the top; of deep nets some twelve places are shown. predicted: the same from
+        input to the top; of deep nets some eight places are shown. predicted: the same from
         theory, drawn as lines behind the points.
     """
     fig, axes = new(2, 1, size=(6.4, 3.6))
@@ -32,7 +32,7 @@ def depth_profile(
     for ax, title, side in zip(axes, what, (0, 1), strict=True):
         for i, (name, sizes) in enumerate(measured.items()):
             color = COLORS[i % len(COLORS)]
-            shown = range(0, len(sizes[side]), max(1, len(sizes[side]) // 12))
+            shown = range(0, len(sizes[side]), max(1, len(sizes[side]) // 8))
             ax.plot(
                 shown,
                 [sizes[side][place] for place in shown],
@@ -43,7 +43,8 @@ def depth_profile(
             )
             if predicted and name in predicted:
                 line = predicted[name][side]
-                at = sorted({*range(0, len(line), 1 + len(line) // 25), 1, len(line) - 1})
+                far = len(line) - 1  # it bends near the ends
+                at = sorted({0, 1, 2, *range(4, far, 1 + far // 8), far - 1, far})
                 ax.plot(at, [line[place] for place in at], color=color, linewidth=1.2, alpha=0.8)
         ax.set_yscale("log")
         ax.yaxis.get_major_locator().set_params(numticks=7)
@@ -91,7 +92,7 @@ def phases(f: Activation, points: Mapping[str, tuple[float, float]] | None = Non
 
     from zh.meanfield import edge_of_chaos
 
-    edge = [edge_of_chaos(f, float(q)) for q in np.geomspace(1e-4, 6, 60)]
+    edge = [edge_of_chaos(f, float(q)) for q in np.geomspace(1e-3, 6, 28)]
     weight, bias = (np.array(side) for side in zip(*edge, strict=True))
     fig, ax = new(size=(5.6, 3.6))
     ax.plot(weight, bias, color=INK, linewidth=1.6)
@@ -112,7 +113,7 @@ def phases(f: Activation, points: Mapping[str, tuple[float, float]] | None = Non
 def width_drift(results: Mapping[int, Sequence[float]], depth: int) -> Figure:
     """log10 of the output's size over many random nets, a row for each width.
 
-    results: {width: [log10 rms of each net]}; of many nets some thirty, evenly chosen, are shown.
+    results: {width: [log10 rms of each net]}; of many nets some sixteen, evenly chosen, are shown.
     A bar marks the mean of all, a diamond what theory says of it (`zh.init.log_drift`).
     """
     import math
@@ -121,7 +122,7 @@ def width_drift(results: Mapping[int, Sequence[float]], depth: int) -> Figure:
 
     fig, ax = new(size=(6.2, 0.9 + 0.5 * len(results)))
     for row, (width, values) in enumerate(results.items()):
-        shown = sorted(values)[:: max(1, len(values) // 30)]
+        shown = sorted(values)[:: max(1, len(values) // 16)]
         x = [v for value in shown for v in (value, value, math.nan)]  # one path for all ticks
         y = [row - 0.22, row + 0.22, math.nan] * len(shown)
         ax.plot(x, y, color=BLUE, alpha=0.5, linewidth=0.9)
@@ -162,19 +163,6 @@ def symmetry(moments: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> 
         ax.set_title(title, fontsize=11)
         ax.set(xlabel="first weight")
     axes[0][0].set(ylabel="second weight")
-    return fig
-
-
-def first_guess(guesses: Mapping[str, Sequence[float]], letters: str) -> Figure:
-    """Probabilities of an untrained model for the next letter, a row of bars for each start."""
-    size = (6.4, 0.6 + 1.15 * len(guesses))
-    fig, axes = new(1, len(guesses), size=size, sharex=True, sharey=True, squeeze=False)
-    for i, (ax, (name, p)) in enumerate(zip(axes[:, 0], guesses.items(), strict=True)):
-        ax.bar(range(len(letters)), [float(v) for v in p], color=COLORS[i % len(COLORS)])
-        ax.axhline(1 / len(letters), color=INK, linewidth=0.8, linestyle=":")
-        ax.set_title(name, fontsize=11)
-        ax.set_xticks(range(len(letters)), list(letters))
-    axes[-1][0].set(xlabel="next letter")
     return fig
 
 
@@ -263,7 +251,7 @@ def escape(losses: Mapping[str, Sequence[float]], waits: Mapping[float, float]) 
 
     fig, (left, right) = new(2, 1, size=(6.4, 3.2), width_ratios=(1.3, 1))
     for i, (name, values) in enumerate(losses.items()):
-        rare = sorted({round(1.2**k) - 1 for k in range(200) if 1.2**k <= len(values)})
+        rare = sorted({round(1.3**k) - 1 for k in range(99) if 1.3**k <= len(values)})
         left.plot([t + 1 for t in rare], [values[t] for t in rare], label=name,
                   color=[*COLORS, GREY][i % 6])  # fmt: skip
     left.set_xscale("log")
