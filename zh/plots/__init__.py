@@ -26,6 +26,15 @@ from zh.plots.base import (
     style,
     to_svg,
 )
+from zh.plots.batchnorm import (
+    at_start,
+    dependence,
+    explosion,
+    ghost_runs,
+    growing,
+    jitters,
+    momenta,
+)
 from zh.plots.bigrams import (
     approach,
     counts_map,
@@ -40,6 +49,14 @@ from zh.plots.diagnostics import (
     gradient_histograms,
     update_ratios,
     weight_gradient_histograms,
+)
+from zh.plots.dynamics import (
+    dashboards,
+    fingerprint,
+    fitted,
+    pulled_out,
+    scheduled,
+    snapshot,
 )
 from zh.plots.initialization import (
     cobweb,
