@@ -192,6 +192,67 @@ def test_numbers_are_shown_short(js, x, text):
     assert js(f"return zhLabs.base.show({x});") == text
 
 
+def test_half_precision_is_numpys(js):
+    import numpy as np
+
+    numbers = np.array([0, -0.0, 1, -2.5, 1e-7, 6.1e-5, 65504, 1 / 3], np.float16)
+    decode = f"globalThis.atob = () => String.fromCharCode(...{[*numbers.tobytes()]});"
+    assert js(decode + "return [...zhLabs.base.half({f16: ''})];") == numbers.tolist()
+
+
+def test_a_draw_is_where_the_running_sum_passes_the_number(js):
+    import torch
+
+    p = torch.tensor([0, 0.25, 0, 0.5, 0.25, 0], dtype=torch.float64)
+    shares = [0, 0.2499, 0.25, 0.5, 0.7499, 0.75, 0.999999]
+    found = js(f"return {shares}.map((u) => zhLabs.base.draw({p.tolist()}, u));")
+    cumulative = p.cumsum(0)
+    assert found == [int(torch.searchsorted(cumulative, u, right=True)) for u in shares]
+    # a sum that rounding leaves below u ends at the last entry that can occur
+    assert js("return zhLabs.base.draw([0.3, 0.6999, 0], 0.99999);") == 1
+
+
+def test_standard_normals_have_mean_0_and_variance_1(js):
+    found = js("const u = zhLabs.base.rng(1);"
+               " return Array.from({length: 20000}, () => zhLabs.base.normal(u));")  # fmt: skip
+    mean = sum(found) / len(found)
+    assert abs(mean) < 0.03
+    assert sum((x - mean) ** 2 for x in found) / len(found) == pytest.approx(1, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        ("nearest([1, 2, 4], 3.1, 1)", 4),
+        ("nearest([1, 2, 4], '2.2', 1)", 2),
+        ("nearest([1, 2, 4], 'x', 7)", 7),
+        ("nearest([1, 2, 4], Infinity, 7)", 7),
+        ("within('9', 0, 5)", 5),
+        ("within(-3, -1, 5)", -1),
+        ("within(null, 2, 5)", 2),
+        ("within('x', 2, 5, 3)", 3),
+        ("ticks(0, 2, 10)", [k / 10 for k in range(21)]),
+        ("ticks(-1, 1, 2)", [-1, -0.5, 0, 0.5, 1]),
+        ("letters('Zoë-Ann 1', 4)", "zoea"),
+        ("leftOut('Zoë', 4)", ""),
+        ("leftOut('Zo1', 4)", "Letters a to z only. "),
+        ("leftOut('maria', 4)", "At most 4 letters. "),
+        ("percent(0)", "0 %"),
+        ("percent(0.0004)", "<0.1 %"),
+        ("percent(0.0123)", "1.2 %"),
+        ("percent(0.123)", "12 %"),
+        ("odds(-Infinity)", "never"),
+        ("odds(Math.log(0.75))", "75 %"),
+        ("odds(Math.log(1 / 4000))", "1 in 4,000"),
+        ("odds(Math.log(3.2e-8))", "1 in 31 million"),
+        ("odds(Math.log(1e-20))", "1 in 1.0e+20"),
+        ("odds(-1000)", "1 in 1e+434"),
+    ],
+)
+def test_what_labs_share(js, call, value):
+    assert js(f"return zhLabs.base.{call};") == value
+
+
 MODEL = """
   const values = VALUES, heard = {}; let saved = 0;
   const model = { get: k => values[k], save_changes() { saved++; },

@@ -1,4 +1,4 @@
-import { el, svg, field, announcer, state, color, show } from "./base.js";
+import { el, svg, field, select, slider, announcer, state, nearest, ticks, narrow, color, show } from "./base.js";
 
 /* An activation function, its derivative, and what normal inputs of a chosen size and place meet.
    No data.  State: f, std, mean, flat (the slope below which an input counts as saturated). */
@@ -25,7 +25,7 @@ const FUNCTIONS = {
   gelu: [(x) => x * cdf(x), (x) => cdf(x) + x * pdf(x)],
   silu: [(x) => x * sig(x), (x) => sig(x) + x * sig(x) * sig(-x)],
 };
-const STDS = [0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.3, 1.6, 2, 2.5, 3, 4, 5, 7, 10], FLATS = [0.01, 0.05, 0.1, 0.25];
+const STDS = [0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.3, 1.6, 2, 2.5, 3, 4, 5, 7, 10], FLATS = [0.01, 0.05, 0.1, 0.25], MEANS = ticks(-4, 4, 2);
 const REACH = 6, WIDE = 600, TOP = 290, HIGH = 400, LOW = -1.5, UP = 2.5;
 
 /** Averages over x ~ N(mean, std^2), by the midpoint rule on ten standard deviations either way. */
@@ -40,29 +40,17 @@ function averages(f, slope, std, mean, flat) {
 }
 
 const STYLE = `
-.zh-act-numbers { font-variant-numeric: tabular-nums; margin: .4rem 0; }
 .zh-act-picture { display: block; width: 100%; }
-.zh-lab .zh-row + .zh-row { margin-top: .3rem; }
 `;
 
 export default {
   FUNCTIONS, averages, // for the tests
   render({ model, el: root }) {
     const s = state(model, { f: "tanh", std: 1, mean: 0, flat: 0.05 });
-    const near = (values, v, or) => (Number.isFinite(v) ? values.reduce((a, b) => (Math.abs(b - v) < Math.abs(a - v) ? b : a)) : or);
-    const now = () => ({
-      f: FUNCTIONS[s.get("f")] ? s.get("f") : "tanh", std: near(STDS, parseFloat(s.get("std")), 1),
-      mean: Math.max(-4, Math.min(4, Math.round(2 * (parseFloat(s.get("mean")) || 0)) / 2)), flat: near(FLATS, parseFloat(s.get("flat")), 0.05),
-    });
-    const choose = el("select", { onchange: () => s.set({ f: choose.value }) }, Object.keys(FUNCTIONS).map((name) => el("option", { value: name }, name)));
-    const level = el("select", { onchange: () => s.set({ flat: +level.value }) }, FLATS.map((v) => el("option", { value: v }, String(v))));
-    const range = (max, text, change) => {
-      const out = el("strong"), input = el("input", { type: "range", min: 0, max, step: 1, oninput: () => change(+input.value) });
-      return { input, out, box: el("label", { class: "zh-field" }, el("span", null, text, " ", out), input) };
-    };
-    const size = range(STDS.length - 1, "standard deviation of the input", (k) => s.set({ std: STDS[k] }));
-    const place = range(16, "mean of the input", (k) => s.set({ mean: (k - 8) / 2 }));
-    const numbers = el("p", { class: "zh-act-numbers" });
+    const now = () => ({ f: FUNCTIONS[s.get("f")] ? s.get("f") : "tanh", std: nearest(STDS, s.get("std"), 1), mean: nearest(MEANS, s.get("mean"), 0), flat: nearest(FLATS, s.get("flat"), 0.05) });
+    const choose = select(Object.keys(FUNCTIONS), (f) => s.set({ f })), level = select(FLATS, (flat) => s.set({ flat }));
+    const size = slider("standard deviation of the input", STDS, (std) => s.set({ std })), place = slider("mean of the input", MEANS, (mean) => s.set({ mean }));
+    const numbers = el("p", { class: "zh-numbers" });
     const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "zh-act-picture", role: "img" });
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, field("function", choose), field("flat means a slope below", level)),
@@ -82,9 +70,7 @@ export default {
     function draw(first) {
       const { f, std, mean, flat } = now(), [g, slope] = FUNCTIONS[f], a = averages(g, slope, std, mean, flat);
       choose.value = f; level.value = String(flat);
-      size.input.value = STDS.indexOf(std); place.input.value = mean * 2 + 8;
-      size.out.textContent = show(std); place.out.textContent = show(mean);
-      size.input.setAttribute("aria-valuetext", show(std)); place.input.setAttribute("aria-valuetext", show(mean));
+      size.show(std, show(std)); place.show(mean, show(mean));
       const grey = [];
       for (let i = 0, from = null; i <= 480; i++) {
         const x = -REACH + (i / 480) * 2 * REACH, is = Math.abs(slope(x)) < flat && i < 480;
@@ -94,7 +80,7 @@ export default {
       const density = (x) => pdf((x - mean) / std) / std, most = Math.max(0.42, density(mean));
       const dy = (v) => HIGH - 24 - (v / most) * (HIGH - 30 - TOP);
       const axis = (y) => svg("line", { x1: 0, x2: WIDE, y1: y, y2: y, stroke: color.ink, "stroke-opacity": 0.35 });
-      const letters = root.clientWidth > 0 && root.clientWidth < 480 ? 25 : 16; // legible on a phone
+      const letters = narrow(root) ? 25 : 16; // legible on a phone
       const text = (x, y, words, more) => svg("text", { x, y, "font-size": letters, ...more }, words);
       picture.replaceChildren(...grey, axis(py(0)), axis(dy(0)),
         svg("line", { x1: px(0), x2: px(0), y1: 0, y2: HIGH - 24, stroke: color.ink, "stroke-opacity": 0.35 }),

@@ -1,4 +1,4 @@
-import { el, svg, button, field, data, state, keys, announcer, color, show, still } from "./base.js";
+import { el, svg, field, select, data, state, within, narrow, player, announcer, color, show } from "./base.js";
 /* Two classes of points and the line a small network draws between them, at every step of runs that
    the chapter made. data: {points: [[x, y], ...], labels: [1, -1, ...], sizes: [2, 16, 16, 1],
    runs: [{name, loss: [...], right: [...], weights: [[...], ...]}, ...]}; weights as parameters(). */
@@ -49,48 +49,26 @@ export default {
     const px = (x) => ((x - x0) / (x1 - x0)) * WIDE, py = (y) => HIGH - ((y - y0) / (y1 - y0)) * HIGH;
     const grid = [];
     for (let j = 0; j < GY; j++) for (let i = 0; i < GX; i++) grid.push([x0 + (i / (GX - 1)) * (x1 - x0), y1 - (j / (GY - 1)) * (y1 - y0)]);
-    let here = 0, timer = 0, drawn = "";
+    let here = 0, drawn = "";
 
-    const narrow = () => root.clientWidth > 0 && root.clientWidth < 480; // larger letters and marks on a phone
+    const steps = (index) => d.runs[index].loss.length - 1;
+    const current = () => Math.round(within(s.get("run"), 0, d.runs.length - 1));
     const canvas = el("canvas", { width: GX, height: GY, "aria-hidden": "true", style: "position:absolute;inset:0;width:100%;height:100%" });
     const over = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", style: "position:relative;display:block;width:100%" });
-    const map = el("div", { style: "position:relative;overflow:hidden;border:1px solid var(--zh-line);margin-top:.5rem" }, canvas, over);
+    const map = el("div", { style: "position:relative;overflow:hidden;border:1px solid var(--zh-line);margin:.5rem 0" }, canvas, over);
     const chart = svg("svg", { viewBox: "0 0 600 150", role: "img", style: "display:block;width:100%" });
-    const choose = el("select", { onchange: () => { stop(); s.set({ run: Number(choose.value), step: Math.min(here, steps(Number(choose.value))) }); } },
-      ...d.runs.map((r, i) => el("option", { value: i }, r.name)));
-    const slider = el("input", { type: "range", min: 0, step: 1, "aria-label": "Step of the training",
-      oninput: () => { stop(); here = Number(slider.value); draw(); }, onchange: () => s.set({ step: Number(slider.value) }) });
-    const play = button("Play", () => (timer ? rest() : start()));
-    const numbers = el("p", { style: "margin:.5rem 0;font-variant-numeric:tabular-nums" });
+    const run = player(root, { at: () => here, last: () => steps(current()), look: (k) => { here = k; draw(); }, keep: (step) => s.set({ step }) });
+    const choose = select(d.runs.map((r, i) => [i, r.name]), (i) => { run.stop(); s.set({ run: i, step: Math.min(here, steps(i)) }); });
+    const numbers = el("p", { class: "zh-numbers" });
     root.append(
-      el("div", { class: "zh-row" }, field("Run", choose)), map,
-      el("div", { class: "zh-row", style: "margin-top:.5rem" }, slider,
-        button("−1", () => move(-1), { "aria-label": "One step back" }), button("+1", () => move(1), { "aria-label": "One step on" }), play),
-      numbers, chart);
+      el("div", { class: "zh-row" }, field("Run", choose)), map, run.row, numbers, chart);
     const say = announcer(root);
-
-    const steps = (run) => d.runs[run].loss.length - 1;
-    const current = () => Math.max(0, Math.min(d.runs.length - 1, Math.round(Number(s.get("run")) || 0)));
-    const move = (by) => { stop(); s.set({ step: Math.max(0, Math.min(steps(current()), here + by)) }); };
-    function stop() { clearInterval(timer); timer = 0; play.textContent = still() ? "+10" : "Play"; }
-    function rest() { stop(); s.set({ step: here }); }
-    function start() {
-      if (still()) { move(10); return; } // no movement: ten steps at once
-      if (here >= steps(current())) here = 0;
-      play.textContent = "Pause";
-      timer = setInterval(() => {
-        if (document.hidden || !root.isConnected || here >= steps(current())) { rest(); return; }
-        here++;
-        draw();
-      }, 130);
-    }
 
     function draw() {
       const index = current(), r = d.runs[index];
       here = Math.min(here, steps(index));
-      slider.max = steps(index); slider.value = here;
       const words = `Step ${here} of ${steps(index)}: loss ${show(r.loss[here], 3)}, ${r.right[here]} of ${d.points.length} points on the right side`;
-      slider.setAttribute("aria-valuetext", `step ${here}`);
+      run.show(here, `step ${here}`);
       numbers.textContent = words + ".";
       const score = scores(r.weights[here], d.sizes, grid), context = canvas.getContext("2d"), image = context.createImageData(GX, GY);
       score.forEach((z, i) => {
@@ -106,7 +84,7 @@ export default {
         ...d.points.map((p, i) => {
           const blue = d.labels[i] > 0, wrong = given[i] > 0 !== blue;
           const look = { fill: wrong ? color.paper : blue ? color.blue : color.orange, stroke: wrong ? (blue ? color.blue : color.orange) : color.paper, "stroke-width": wrong ? 3.5 : 1.2, "data-wrong": String(wrong) };
-          const r = narrow() ? 8.5 : 6.5;
+          const r = narrow(root) ? 8.5 : 6.5;
           return blue ? svg("circle", { cx: px(p[0]), cy: py(p[1]), r, ...look })
             : svg("rect", { x: px(p[0]) - 0.9 * r, y: py(p[1]) - 0.9 * r, width: 1.8 * r, height: 1.8 * r, ...look });
         }));
@@ -116,7 +94,7 @@ export default {
 
     /** The loss over the steps, on a logarithmic axis, with a mark at the step shown. */
     function curve(r, index) {
-      const size = narrow() ? 26 : 17, left = 3.5 * size, right = 590, top = 12, bottom = 118;
+      const size = narrow(root) ? 26 : 17, left = 3.5 * size, right = 590, top = 12, bottom = 118;
       chart.setAttribute("viewBox", `0 0 600 ${bottom + 1.6 * size}`);
       const logs = r.loss.map((l) => Math.log10(Math.max(l, 1e-9)));
       const low = Math.floor(Math.min(...logs)), high = Math.max(low + 1, Math.ceil(Math.max(...logs)));
@@ -138,19 +116,14 @@ export default {
     function update() {
       const index = current();
       choose.value = String(index);
-      here = Math.max(0, Math.min(steps(index), Math.round(Number(s.get("step")) || 0)));
+      here = Math.round(within(s.get("step"), 0, steps(index)));
       const before = drawn;
       draw();
       if (before) say(drawn + ".");
     }
 
-    const free = keys(root, {
-      ArrowRight: () => move(1), ArrowLeft: () => move(-1), PageUp: () => move(10), PageDown: () => move(-10),
-      Home: () => move(-1e9), End: () => move(1e9),
-    });
-    stop();
     s.on(update);
     update();
-    return () => { stop(); free(); s.off(); };
+    return () => { run.off(); s.off(); };
   },
 };

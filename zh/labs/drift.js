@@ -1,4 +1,4 @@
-import { el, svg, button, field, state, announcer, color, rng, show } from "./base.js";
+import { el, svg, button, slider, state, nearest, within, narrow, announcer, color, rng, normal, show } from "./base.js";
 
 /* How large the output of a deep linear net is, over many random nets.  A layer of independent normal
    weights multiplies the mean square by a chi-square of `width` over the width, whatever comes in: so
@@ -8,18 +8,13 @@ import { el, svg, button, field, state, announcer, color, rng, show } from "./ba
 const NETS = 400, BINS = 36, WIDTHS = [1, 2, 3, 4, 6, 8, 16, 32, 64, 128, 256, 512], DEPTHS = [1, 2, 5, 10, 20, 50, 100];
 const GAINS = [0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.5, 2];
 
-function normals(seed) {
-  const u = rng(seed);
-  return [u, () => Math.sqrt(-2 * Math.log(1 - u())) * Math.cos(2 * Math.PI * u())];
-}
-
 /** A chi-square of n (Marsaglia and Tsang 2000, twice a gamma of n / 2); of 1 and 2 directly. */
-function chiSquare(n, u, normal) {
-  if (n === 1) return normal() ** 2;
+function chiSquare(n, u) {
+  if (n === 1) return normal(u) ** 2;
   if (n === 2) return -2 * Math.log(1 - u());
   const d = n / 2 - 1 / 3, c = 1 / Math.sqrt(9 * d);
   for (;;) {
-    const x = normal(), v = (1 + c * x) ** 3;
+    const x = normal(u), v = (1 + c * x) ** 3;
     if (v > 0 && Math.log(1 - u()) < 0.5 * x * x + d * (1 - v + Math.log(v))) return 2 * d * v;
   }
 }
@@ -34,31 +29,25 @@ function meanLog(n) {
 export default {
   render({ model, el: root }) {
     const s = state(model, { width: 4, depth: 50, gain: 1, seed: 1 });
-    const nearest = (list, x) => list.reduce((a, b) => (Math.abs(b - x) < Math.abs(a - x) ? b : a));
-    const now = () => ({ width: nearest(WIDTHS, Number(s.get("width")) || 1), depth: nearest(DEPTHS, Number(s.get("depth")) || 1),
-      gain: nearest(GAINS, Number(s.get("gain")) || 1), seed: Math.max(1, Math.round(Number(s.get("seed")) || 1)) });
-    const slider = (key, list, label = key) => {
-      const out = el("output"), input = el("input", { type: "range", "aria-label": label, min: 0, max: list.length - 1, step: 1, oninput: () => s.set({ [key]: list[input.value] }) });
-      return [input, out, (v) => { input.value = list.indexOf(v); input.setAttribute("aria-valuetext", String(v)); out.textContent = String(v); }];
-    };
-    const pair = ([input, out]) => el("span", { class: "zh-pair" }, input, out);
-    const width = slider("width", WIDTHS), depth = slider("depth", DEPTHS), gain = slider("gain", GAINS, "spread of a weight × √width");
+    const now = () => ({ width: nearest(WIDTHS, s.get("width"), 1), depth: nearest(DEPTHS, s.get("depth"), 1),
+      gain: nearest(GAINS, s.get("gain"), 1), seed: within(Math.round(s.get("seed")), 1, Infinity) });
+    const width = slider("width", WIDTHS, (v) => s.set({ width: v })), depth = slider("depth", DEPTHS, (v) => s.set({ depth: v }));
+    const gain = slider("spread of a weight × √width", GAINS, (v) => s.set({ gain: v }));
     const picture = svg("svg", { viewBox: "0 0 600 250", role: "img", style: "display:block;width:100%" });
-    root.append(el("style", null, ".zh-pair { display: inline-flex; align-items: center; gap: .5rem; } .zh-pair output { min-width: 2.2em; } .zh-lab .zh-pair input[type=range] { width: min(11rem, 60vw); }"),
-      el("div", { class: "zh-row" }, field("width", pair(width)), field("depth", pair(depth))),
-      el("div", { class: "zh-row" }, field("spread of a weight × √width", pair(gain)), button("Other nets", () => s.set({ seed: now().seed + 1 }))), picture);
+    root.append(el("div", { class: "zh-row" }, width.box, depth.box),
+      el("div", { class: "zh-row" }, gain.box, button("Other nets", () => s.set({ seed: now().seed + 1 }))), picture);
     const say = announcer(root);
 
     function draw() {
-      const t = now(), [u, normal] = normals(t.seed * 1009 + t.width), logs = [];
-      width[2](t.width); depth[2](t.depth); gain[2](t.gain);
+      const t = now(), u = rng(t.seed * 1009 + t.width), logs = [];
+      width.show(t.width); depth.show(t.depth); gain.show(t.gain);
       for (let k = 0; k < NETS; k++) {
         let sum = t.depth * Math.log10(t.gain);
-        for (let l = 0; l < t.depth; l++) sum += Math.log10(chiSquare(t.width, u, normal) / t.width) / 2;
+        for (let l = 0; l < t.depth; l++) sum += Math.log10(chiSquare(t.width, u) / t.width) / 2;
         logs.push(sum);
       }
       const typical = t.depth * (meanLog(t.width) / (2 * Math.LN10) + Math.log10(t.gain)), mean = t.depth * Math.log10(t.gain);
-      const small = root.clientWidth > 0 && root.clientWidth < 480, size = small ? 25 : 16;
+      const small = narrow(root), size = small ? 25 : 16;
       const high = small ? 290 : 250, bottom = high - 2.6 * size, top = 2.2 * size;
       const all = [...logs, typical, mean], far = Math.max(...all) - Math.min(...all);
       const low = Math.min(...all) - Math.max(0.05, 0.04 * far), end = Math.max(...all) + Math.max(0.05, 0.04 * far);

@@ -1,4 +1,4 @@
-import { el, svg, field, button, data, state, keys, announcer, color, show } from "./base.js";
+import { el, svg, field, select, button, data, state, within, narrow, keys, announcer, scroller, color, show } from "./base.js";
 /* The table of letter vectors as a map, at steps of training runs that the chapter made.
    data: {letters: ".abc...", runs: [{name, steps: [0, 50, ...], tables: [[[...] a letter] a step],
    axes: [[[first, second] a dimension] a step]}, ...]}; axes are the principal directions. */
@@ -26,7 +26,7 @@ export default {
     const s = state(model, { letter: "e", view: "principal", run: 0, step: 0 });
     const d = await data(model);
     const dims = d.runs[0].tables[0][0].length, letters = [...d.letters];
-    const clamp = (x, top) => Math.max(0, Math.min(top, Math.round(Number(x)) || 0));
+    const clamp = (x, top) => Math.round(within(x, 0, top));
     const run = () => clamp(s.get("run"), d.runs.length - 1);
     const last = () => d.runs[run()].steps.length - 1;
     const step = () => clamp(s.get("step"), last());
@@ -38,17 +38,17 @@ export default {
     };
 
     const choose = (label, options, onchange) => {
-      const node = el("select", { name: label, onchange: () => onchange(node.value) }, ...options.map(([v, t]) => el("option", { value: v }, t)));
+      const node = select(options, onchange, { name: label });
       return [node, field(label, node)];
     };
     const called = (letter) => (letter === "." ? ". (the mark)" : letter);
-    const [runs, runField] = choose("Run", d.runs.map((r, i) => [i, r.name]), (v) => s.set({ run: Number(v) }));
+    const [runs, runField] = choose("Run", d.runs.map((r, i) => [i, r.name]), (v) => s.set({ run: v }));
     const [who, whoField] = choose("Letter", letters.map((l) => [l, called(l)]), (v) => s.set({ letter: v }));
-    const numbers = Array.from({ length: dims }, (_, i) => [i, String(i)]);
+    const numbers = Array.from({ length: dims }, (_, i) => i);
     const [kind, kindField] = choose("Map shows", [["principal", "principal directions"], ["pair", "two dimensions"]],
       (v) => s.set({ view: v === "pair" ? "0-1" : "principal" }));
-    const [across, acrossField] = choose("across", numbers, (v) => turn(0, Number(v)));
-    const [up, upField] = choose("up", numbers, (v) => turn(1, Number(v)));
+    const [across, acrossField] = choose("across", numbers, (v) => turn(0, v));
+    const [up, upField] = choose("up", numbers, (v) => turn(1, v));
     function turn(side, to) {
       const two = pair() || [0, 1];
       if (two[1 - side] === to) two[1 - side] = two[side]; // the other one takes its place
@@ -60,7 +60,7 @@ export default {
       oninput: () => draw(Number(slider.value)), onchange: () => s.set({ step: Number(slider.value) }) });
     const back = button("Earlier", () => move(-1)), on = button("Later", () => move(1));
     const move = (by) => s.set({ step: clamp(step() + by, last()) });
-    const at = el("p", { style: "margin:.3rem 0;font-variant-numeric:tabular-nums", class: "zh-step" });
+    const at = el("p", { class: "zh-numbers zh-step" });
     const map = svg("svg", { viewBox: "0 0 600 460", role: "img", style: "display:block;width:100%;touch-action:manipulation;cursor:pointer" });
     const table = el("table", { class: "zh-neighbours" });
     const fit = el("p", { class: "zh-fit", style: "margin:.5rem 0 0" });
@@ -68,7 +68,7 @@ export default {
       el("div", { class: "zh-row" }, runField, whoField, kindField, acrossField, upField),
       el("div", { class: "zh-row" }, slider, back, on), at,
       el("div", { style: "border:1px solid var(--zh-line)" }, map),
-      el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "Nearest letters" }, table), fit);
+      scroller("Nearest letters", table), fit);
     const say = announcer(root);
     let places = []; // of the letters, as shares of the map
     map.addEventListener("click", (event) => { // a finger need not hit: the nearest letter within reach
@@ -95,8 +95,8 @@ export default {
     }
 
     function draw(now) {
-      const r = d.runs[run()], m = measure(now), narrow = root.clientWidth > 0 && root.clientWidth < 480;
-      const wide = 600, high = narrow ? 560 : 460, pad = 34, size = narrow ? 28 : 19;
+      const r = d.runs[run()], m = measure(now), small = narrow(root);
+      const wide = 600, high = small ? 560 : 460, pad = 34, size = small ? 28 : 19;
       const low = [0, 1].map((k) => Math.min(...m.points.map((p) => p[k])));
       const top = [0, 1].map((k) => Math.max(...m.points.map((p) => p[k])));
       const scale = Math.min((wide - 2 * pad) / (top[0] - low[0] || 1), (high - 2 * pad) / (top[1] - low[1] || 1)); // one for both
@@ -109,7 +109,7 @@ export default {
         ...[...m.near].reverse().concat(m.me).map((i) => { // the nearest on top, the chosen one above all
           const letter = letters[i], [cx, cy] = [x(m.points[i][0]), y(m.points[i][1])], mine = i === m.me, close = near.includes(i);
           return svg("g", { "data-letter": letter },
-            svg("circle", { cx, cy, r: narrow ? 20 : 15, fill: color.paper, "fill-opacity": 0.6,
+            svg("circle", { cx, cy, r: small ? 20 : 15, fill: color.paper, "fill-opacity": 0.6,
               stroke: mine ? color.blue : close ? color.orange : "none", "stroke-width": mine ? 4 : 2 }),
             svg("text", { x: cx, y: cy + size / 3, "text-anchor": "middle", "font-size": size,
               "font-weight": "aeiou".includes(letter) ? 700 : 400, "text-decoration": "aeiou".includes(letter) ? "underline" : null }, letter));

@@ -1,4 +1,4 @@
-import { el, svg, button, field, announcer, state, keys, data, color, rng, show, still } from "./base.js";
+import { el, svg, button, field, select, announcer, state, within, player, data, color, rng, normal, show } from "./base.js";
 
 /* The hinges of a first ReLU layer over its examples, while the network trains, in the reader's
    browser: 2 - 64 - 64 - 2 on two moons, as zh.dying trains it.
@@ -14,8 +14,7 @@ const CHOICES = {
 /** Weights of the three layers, He's, from one seed; then minibatches from the same dice. */
 function dice(seed) {
   const next = rng(seed + 1);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-  const draw = (a, b) => Float64Array.from({ length: a * b }, () => normal() * Math.sqrt(2 / a));
+  const draw = (a, b) => Float64Array.from({ length: a * b }, () => normal(next) * Math.sqrt(2 / a));
   return { weights: [draw(2, U), draw(U, U), draw(U, 2)], pick: (n) => Math.floor(next() * n) };
 }
 
@@ -172,13 +171,11 @@ function units(look, norm, x, y) {
 }
 
 const STYLE = `
-.zh-hinges-numbers { font-variant-numeric: tabular-nums; margin: .4rem 0; }
 .zh-hinges-picture svg { display: block; width: 100%; }
 .zh-hinges-key { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .3rem 0; }
 .zh-hinges-key svg { vertical-align: middle; }
-.zh-lab .zh-row + .zh-row { margin-top: .3rem; }
 `;
-const GX = 45, GY = 33, WIDE = 600, HIGH = 440;
+const LAST = STEPS / EVERY, GX = 45, GY = 33, WIDE = 600, HIGH = 440;
 
 export default {
   /** For the tests: the looks of a whole run, and the draws it was made of. */
@@ -192,77 +189,57 @@ export default {
   async render({ model, el: root }) {
     const s = state(model, { lr: 3, offset: 0, size: 32, norm: "none", leak: 0, start: 0, step: STEPS });
     const d = await data(model);
-    let looks = [], net = null, made = "", frame = 0, timer = 0, here = 0, told = "";
+    let looks = [], net = null, made = "", frame = 0, here = 0, told = "";
 
     /** What the state says, made sound. */
     function now() {
       const out = {};
       for (const [key, values] of Object.entries(CHOICES)) out[key] = values.find((v) => String(v) === String(s.get(key))) ?? values[key === "lr" ? 4 : key === "size" ? 1 : 0];
-      out.start = Math.abs(Math.round(Number(s.get("start")))) % 1000 || 0;
+      out.start = Math.round(Math.abs(within(s.get("start"), -1e9, 1e9, 0))) % 1000;
       return out;
     }
-    const asked = () => Math.max(0, Math.min(STEPS / EVERY, Math.round((Number(s.get("step")) || 0) / EVERY)));
+    const asked = () => Math.round(within(s.get("step"), 0, STEPS) / EVERY);
 
     const inputs = {};
-    const choose = (key, words, text = String) => {
-      inputs[key] = el("select", { onchange: () => { stop(); s.set({ [key]: CHOICES[key][inputs[key].selectedIndex] }); } },
-        CHOICES[key].map((v) => el("option", { value: v }, text(v))));
+    const choose = (key, words) => {
+      inputs[key] = select(CHOICES[key], (value) => { run.stop(); s.set({ [key]: value }); });
       return field(words, inputs[key]);
     };
-    const slider = el("input", { type: "range", min: 0, max: STEPS / EVERY, step: 1, "aria-label": "Step of the training",
-      oninput: () => { stop(); here = +slider.value; draw(); }, onchange: () => s.set({ step: +slider.value * EVERY }) });
-    const play = button("Play", () => (timer ? rest() : start()));
-    const numbers = el("p", { class: "zh-hinges-numbers" });
+    const run = player(root, { at: () => here, last: () => LAST, look: (k) => { here = k; draw(); }, keep: (k) => s.set({ step: k * EVERY }),
+      unit: EVERY, words: "Five steps", pause: 90, ready: () => here + 1 < looks.length });
+    const numbers = el("p", { class: "zh-numbers" });
     const picture = el("div", { class: "zh-hinges-picture" }), kind = el("span");
     const line = (look) => svg("svg", { width: 30, height: 12, "aria-hidden": "true" }, svg("line", { x1: 1, x2: 29, y1: 6, y2: 6, ...look }));
     const alive = { stroke: color.blue, "stroke-width": 2, "stroke-opacity": 0.7 }, gone = { stroke: color.orange, "stroke-width": 2.5, "stroke-dasharray": "7 4" };
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, choose("lr", "learning rate"), choose("offset", "offset of the inputs"), choose("size", "batch size")),
       el("div", { class: "zh-row" }, choose("norm", "normalisation"), choose("leak", "slope below 0"),
-        button("Another start", () => { stop(); s.set({ start: now().start + 1 }); })),
-      el("div", { class: "zh-row" }, slider,
-        button("−5", () => move(-1), { "aria-label": "Five steps back" }), button("+5", () => move(1), { "aria-label": "Five steps on" }), play),
-      numbers, picture,
+        button("Another start", () => { run.stop(); s.set({ start: now().start + 1 }); })),
+      run.row, numbers, picture,
       el("p", { class: "zh-hinges-key" }, el("span", null, line(alive), " alive: some example is on its firing side"),
         el("span", null, line(gone), kind)));
     const say = announcer(root);
-
-    function stop() { clearInterval(timer); timer = 0; play.textContent = still() ? "+50" : "Play"; }
-    function rest() { stop(); s.set({ step: here * EVERY }); }
-    function move(by) { stop(); s.set({ step: Math.max(0, Math.min(STEPS, (here + by) * EVERY)) }); }
-    function start() {
-      if (still()) { move(10); return; }
-      if (here >= STEPS / EVERY) here = 0;
-      play.textContent = "Pause";
-      timer = setInterval(() => {
-        if (!root.isConnected || here >= STEPS / EVERY) { rest(); return; }
-        if (document.hidden || here + 1 >= looks.length) return;
-        here++;
-        draw();
-      }, 90);
-    }
 
     /** Train a little in each frame, until the run is whole. */
     function work() {
       frame = 0;
       const until = performance.now() + 14;
-      while (looks.length <= STEPS / EVERY && performance.now() < until) {
+      while (looks.length <= LAST && performance.now() < until) {
         for (let k = 0; k < EVERY; k++) net.step();
         looks.push(net.look());
       }
       const shown = Math.min(asked(), looks.length - 1);
-      if (!timer && shown !== here) { here = shown; draw(); }
-      if (looks.length <= STEPS / EVERY) frame = requestAnimationFrame(work);
+      if (!run.playing() && shown !== here) { here = shown; draw(); }
+      if (looks.length <= LAST) frame = requestAnimationFrame(work);
       else finished();
     }
     function finished() {
-      if (!timer && told !== numbers.textContent) say(told = numbers.textContent);
+      if (!run.playing() && told !== numbers.textContent) say(told = numbers.textContent);
     }
 
     function draw() {
       const given = now(), look = looks[here];
-      slider.value = here;
-      slider.setAttribute("aria-valuetext", `step ${look.step}`);
+      run.show(here, `step ${look.step}`);
       const [a, b] = look.dead, what = given.leak ? "silent" : "dead";
       kind.textContent = ` ${what}: no example is${given.leak ? "; the leak still gives it a gradient" : ""}`;
       numbers.textContent = `Step ${look.step}: ${a} of ${U} ${what} in the first layer, ${b} in the second. ${given.leak ? "Gone silent" : "Killed"} so far ${look.killed.join(" and ")}, `
@@ -330,13 +307,8 @@ export default {
       if (!frame) finished();
     }
 
-    const free = keys(root, {
-      ArrowRight: () => move(1), ArrowLeft: () => move(-1), PageUp: () => move(10), PageDown: () => move(-10),
-      Home: () => move(-1e9), End: () => move(1e9),
-    });
-    stop();
     s.on(update);
     update();
-    return () => { stop(); cancelAnimationFrame(frame); free(); s.off(); };
+    return () => { run.off(); cancelAnimationFrame(frame); s.off(); };
   },
 };

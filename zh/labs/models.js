@@ -1,4 +1,4 @@
-import { el, svg, button, field, announcer, data as load, state, rng, color } from "./base.js";
+import { el, svg, button, field, slider, nameBox, announcer, scroller, data as load, state, within, ticks, rng, draw, half, letters, leftOut, percent, color } from "./base.js";
 
 /* All models of names side by side, run in the page: the next letter after a prefix, the surprise of
    every letter of a name, names drawn from each.  data, from zh.labs.models.pack:
@@ -6,7 +6,7 @@ import { el, svg, button, field, announcer, data as load, state, rng, color } fr
      models: [{ name, loss, n, k, backoff }  or  { name, loss, block, layers: [[kind, ...]], weights }] }
    State: prefix, temperature, seed. */
 
-const LONGEST = 20, DRAWS = 4, STEP = 13, HIGH = 34;
+const LONGEST = 20, DRAWS = 4, STEP = 13, HIGH = 34, HEATS = ticks(0, 2, 10);
 
 const STYLE = `
 .zh-models-strips { margin: .4rem 0; }
@@ -18,22 +18,9 @@ const STYLE = `
 .zh-lab .zh-models-bits th[scope=row], .zh-lab .zh-models-drawn th { text-align: left; white-space: nowrap; font-weight: 400; padding-left: 0; }
 .zh-lab .zh-models-drawn td { text-align: left; }
 .zh-lab .zh-models-bits .zh-least { font-weight: 700; }
-.zh-lab .zh-models-heat input { width: 10rem; }
 .zh-lab h4 { font-size: 1rem; margin: 1rem 0 .2rem; }
 .zh-lab details { margin: .4rem 0; } .zh-lab summary { min-height: 44px; padding: .6rem 0; cursor: pointer; }
-.zh-lab output { min-width: 3ch; font-variant-numeric: tabular-nums; }
 `;
-
-/** Float16, as base64, to numbers. */
-function half(packed) {
-  const bytes = Uint8Array.from(atob(packed.f16), (c) => c.charCodeAt(0));
-  const words = new DataView(bytes.buffer), out = new Float64Array(bytes.length / 2);
-  for (let i = 0; i < out.length; i++) {
-    const b = words.getUint16(2 * i, true), e = (b >> 10) & 31, m = b & 1023;
-    out[i] = (b >> 15 ? -1 : 1) * (e ? 2 ** (e - 15) * (1 + m / 1024) : 2 ** -14 * (m / 1024));
-  }
-  return out;
-}
 
 /** Counts of n letters in a row: pairs of (how much larger the code is than the last, count), each a
     number in groups of seven bits.  Gives levels[length]: context code -> counts of what follows. */
@@ -108,44 +95,22 @@ function heated(p, temperature) {
   return e.map((x) => x / sum);
 }
 
-/** The first index at which the running sum passes u. */
-function draw(p, u) {
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) { sum += p[i]; if (u < sum) return i; }
-  return p.length - 1;
-}
-
-const percent = (p) => (p < 0.0005 ? "0" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + " %";
-const letters = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "");
-const clean = (text) => letters(text).slice(0, LONGEST);
-/** What of a typed text was left out, in words. */
-const left = (text) => (text.normalize("NFKD").replace(/\p{M}/gu, "").length > letters(text).length ? "Letters a to z only. " : "")
-  + (letters(text).length > LONGEST ? `At most ${LONGEST} letters. ` : "");
-
-/** A wide table in a box that scrolls by itself. */
-const scroller = (label, node) => el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": label }, node);
-
 export default {
   async render({ model, el: root }) {
     const packed = await load(model), { alphabet } = packed, V = alphabet.length;
     const levels = unpackCounts(packed.counts, V);
     const models = packed.models.map((m) => ({ ...m, next: "n" in m ? counting(m, levels, V) : network(m) }));
     const s = state(model, { prefix: "mar", temperature: 1, seed: 0 });
-    const prefix = () => clean(String(s.get("prefix")));
-    const heat = () => Math.min(2, Math.max(0, Number(s.get("temperature")) || 0));
+    const prefix = () => letters(s.get("prefix"), LONGEST);
+    const heat = () => within(s.get("temperature"), 0, 2);
     const seen = (text) => [...Array(packed.block).fill(0), ...[...text].map((c) => alphabet.indexOf(c))];
     const word = (i) => (i ? alphabet[i] : "the end");
     let said = "";
 
-    const box = el("input", { type: "text", maxlength: 40, size: 14, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
-      oninput: () => {
-        said = left(box.value);
-        s.set({ prefix: clean(box.value) });
-      } });
+    const box = nameBox(() => { said = leftOut(box.value, LONGEST); s.set({ prefix: letters(box.value, LONGEST) }); }, { maxlength: 40, size: 14 });
     const strips = el("div", { class: "zh-models-strips" });
     const numbers = el("tbody"), bits = el("table", { class: "zh-models-bits" }), drawn = el("table", { class: "zh-models-drawn" });
-    const slider = el("input", { type: "range", min: 0, max: 2, step: 0.1, oninput: () => s.set({ temperature: +slider.value }) });
-    const heatShown = el("output", null);
+    const warmth = slider("temperature", HEATS, (temperature) => s.set({ temperature }));
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, field("A name, or the start of one", box),
         packed.tries.map((text) => button(text, () => s.set({ prefix: text }), { "aria-label": `Try ${text}` }))));
@@ -158,7 +123,7 @@ export default {
       el("p", null, el("strong", null, "How surprised each model is, in bits")),
       el("p", { class: "zh-models-note" }, "A column for each letter, the last for the end. A wide table scrolls sideways."), scroller("Surprise of each letter under every model", bits),
       el("p", null, el("strong", null, "Names drawn from each")),
-      el("div", { class: "zh-row" }, el("label", { class: "zh-field zh-models-heat" }, el("span", null, "temperature"), slider, heatShown),
+      el("div", { class: "zh-row" }, warmth.box,
         button("Draw names", () => s.set({ seed: Number(s.get("seed")) + 1 })),
         button("Clear", () => { said = "Cleared. "; s.set({ prefix: "", seed: 0 }); })),
       scroller("Names drawn from every model", drawn));
@@ -174,12 +139,12 @@ export default {
     }
 
     function surprises(text) {
-      const letters = [...[...text].map((c) => alphabet.indexOf(c)), 0];
-      const rows = models.map((m) => letters.map((letter, i) => -Math.log2(m.next(seen(text.slice(0, i)))[letter])));
+      const codes = [...[...text].map((c) => alphabet.indexOf(c)), 0];
+      const rows = models.map((m) => codes.map((letter, i) => -Math.log2(m.next(seen(text.slice(0, i)))[letter])));
       const totals = rows.map((row) => row.reduce((a, b) => a + b)), least = totals.indexOf(Math.min(...totals));
       const cell = (x) => el("td", { "data-bits": x, style: `background:color-mix(in srgb, ${color.orange} ${Math.round(Math.min(60, 6 * x))}%, transparent)` }, x.toFixed(1));
       bits.replaceChildren(
-        el("thead", null, el("tr", null, el("td"), el("th", { scope: "col" }, "all"), letters.map((i) => el("th", { scope: "col" }, i ? alphabet[i] : "end")))),
+        el("thead", null, el("tr", null, el("td"), el("th", { scope: "col" }, "all"), codes.map((i) => el("th", { scope: "col" }, i ? alphabet[i] : "end")))),
         el("tbody", null, rows.map((row, i) => el("tr", { class: i === least ? "zh-least" : null }, el("th", { scope: "row" }, models[i].name),
           el("td", { "data-total": totals[i] }, totals[i].toFixed(1)), row.map(cell)))));
       const starts = rows.map((row, i) => totals[i] - row.at(-1)), first = starts.indexOf(Math.min(...starts));
@@ -200,9 +165,8 @@ export default {
 
     function show() {
       const text = prefix(), all = models.map((m) => m.next(seen(text))), top = Math.max(...all.map((p) => Math.max(...p)));
-      if (clean(box.value) !== text) box.value = text;
-      slider.value = heat();
-      heatShown.textContent = heat().toFixed(1);
+      if (letters(box.value, LONGEST) !== text) box.value = text;
+      warmth.show(heat(), heat().toFixed(1));
       strips.replaceChildren(...models.map((m, i) => strip(m, all[i], top)));
       numbers.replaceChildren(...[...alphabet].map((c, i) => el("tr", null, el("th", { scope: "row" }, i ? c : "end"), all.map((p) => el("td", null, percent(p[i]))))));
       const seed = Number(s.get("seed")), words = surprises(text);

@@ -1,10 +1,10 @@
-import { el, svg, field, announcer, state, data, color, show } from "./base.js";
+import { el, svg, field, select, slider, announcer, state, nearest, ticks, data, color, show } from "./base.js";
 
 /* Where the dead units of a network would fire, around the ring that it was trained on.
    data: {kicks: [...], gaps: [...], units: 200, nets: [{kick, gap, w: [[x, y, bias], ...]}, ...]},
    w of the dead units alone.  State: kick, gap, radius. */
 
-const CELLS = 96, REACH = 4.4, SIZE = 440, TURN = 2 * Math.PI;
+const CELLS = 96, REACH = 4.4, SIZE = 440, TURN = 2 * Math.PI, RADII = ticks(0.5, 4, 10);
 
 /** Share of these units that fire on average at this radius, between two parts of a turn. */
 function share(w, radius, from, to) {
@@ -21,8 +21,6 @@ function share(w, radius, from, to) {
 const STYLE = `
 .zh-sentinels-map { position: relative; width: min(100%, ${SIZE}px); aspect-ratio: 1; border: 1px solid var(--zh-line); overflow: hidden; margin-top: .5rem; }
 .zh-sentinels-map canvas, .zh-sentinels-map svg { position: absolute; inset: 0; width: 100%; height: 100%; }
-.zh-sentinels-numbers { font-variant-numeric: tabular-nums; }
-.zh-lab .zh-row + .zh-row { margin-top: .3rem; }
 `;
 
 export default {
@@ -30,23 +28,15 @@ export default {
   async render({ model, el: root }) {
     const s = state(model, { kick: 4, gap: 0.25, radius: 1.6 });
     const d = await data(model);
-    const near = (values, v, or) => values.find((x) => x === parseFloat(v)) ?? or;
-    const now = () => ({
-      kick: near(d.kicks, s.get("kick"), 4), gap: near(d.gaps, s.get("gap"), 0.25),
-      radius: Math.max(0.5, Math.min(4, Math.round(10 * (parseFloat(s.get("radius")) || 1)) / 10)),
-    });
-    const pick = (key, words, values, text) => {
-      const node = el("select", { onchange: () => s.set({ [key]: values[node.selectedIndex] }) }, values.map((v) => el("option", { value: v }, text(v))));
-      return { node, box: field(words, node) };
-    };
-    const kick = pick("kick", "size of the twelve first steps", d.kicks, (v) => (v ? String(v) : "0 (no kick)"));
-    const gap = pick("gap", "hidden sector", d.gaps, (v) => `${show(360 * v)}°`);
-    const out = el("strong"), radius = el("input", { type: "range", min: 0.5, max: 4, step: 0.1, oninput: () => s.set({ radius: +radius.value }) });
+    const now = () => ({ kick: nearest(d.kicks, s.get("kick"), 4), gap: nearest(d.gaps, s.get("gap"), 0.25), radius: nearest(RADII, s.get("radius"), 1) });
+    const kick = select(d.kicks.map((v) => [v, v ? String(v) : "0 (no kick)"]), (v) => s.set({ kick: v }));
+    const gap = select(d.gaps.map((v) => [v, `${show(360 * v)}°`]), (v) => s.set({ gap: v }));
+    const radius = slider("radius asked about", RADII, (v) => s.set({ radius: v }));
     const canvas = el("canvas", { width: CELLS, height: CELLS, "aria-hidden": "true" });
     const over = svg("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img" });
-    const numbers = el("p", { class: "zh-sentinels-numbers" });
-    root.append(el("style", null, STYLE), el("div", { class: "zh-row" }, kick.box, gap.box),
-      el("div", { class: "zh-row" }, el("label", { class: "zh-field" }, el("span", null, "radius asked about ", out), radius)),
+    const numbers = el("p", { class: "zh-numbers" });
+    root.append(el("style", null, STYLE), el("div", { class: "zh-row" }, field("size of the twelve first steps", kick), field("hidden sector", gap)),
+      el("div", { class: "zh-row" }, radius.box),
       el("div", { class: "zh-sentinels-map" }, canvas, over), numbers);
     const say = announcer(root);
     const at = (r, turn) => [SIZE / 2 + (r * Math.cos(TURN * turn) * SIZE) / (2 * REACH), SIZE / 2 - (r * Math.sin(TURN * turn) * SIZE) / (2 * REACH)];
@@ -70,8 +60,7 @@ export default {
     }
     function draw(first) {
       const { kick: k, gap: g, radius: r } = now(), net = d.nets.find((n) => n.kick === k && n.gap === g);
-      kick.node.value = String(k); gap.node.value = String(g); radius.value = r; out.textContent = show(r);
-      radius.setAttribute("aria-valuetext", show(r));
+      kick.value = String(k); gap.value = String(g); radius.show(r, show(r));
       if (painted !== `${k} ${g}`) { painted = `${k} ${g}`; paint(net); }
       const seen = share(net.w, r, 0, 1 - g), hidden = share(net.w, r, 1 - g, 1);
       const words = `${net.w.length} of ${d.units} units are dead. At radius ${show(r)} on average one of them fires at ${(100 * seen).toFixed(1)} % of the places in the directions of the data, `

@@ -1,4 +1,4 @@
-import { el, svg, button, field, state, announcer, color, rng, show } from "./base.js";
+import { el, svg, button, field, select, slider, state, nearest, within, announcer, color, rng, show } from "./base.js";
 
 /* A signal and a gradient through a deep net at its first step: real nets, drawn in the page, and what
    mean-field theory says of wide ones (zh/meanfield.py).  No data.
@@ -121,11 +121,6 @@ function measure({ f, c, width: n, depth, kind }, seed) {
 const STYLE = `
 .zh-signal { display: flex; flex-wrap: wrap; gap: .5rem; }
 .zh-signal svg { flex: 1 1 17rem; min-width: 0; width: 100%; }
-.zh-lab .zh-row { margin-bottom: .3rem; }
-.zh-lab .zh-field select { max-width: 100%; }
-.zh-pair { display: inline-flex; align-items: center; gap: .5rem; }
-.zh-pair output { min-width: 2.2em; }
-.zh-lab .zh-pair input[type=range] { width: min(11rem, 60vw); }
 `;
 
 export default {
@@ -133,20 +128,17 @@ export default {
     const s = state(model, { f: "tanh", c: 25 / 9, width: 128, depth: 50, kind: "normal", seed: 1 });
     let due = 0;
 
-    const nearest = (list, x) => list.reduce((a, b) => (Math.abs(b - x) < Math.abs(a - x) ? b : a));
-    const now = () => ({ f: F[s.get("f")] ? s.get("f") : "tanh", c: nearest(C.map((p) => p[1]), Number(s.get("c")) || 1),
-      width: nearest(WIDTHS, Number(s.get("width")) || 128), depth: nearest(DEPTHS, Number(s.get("depth")) || 50),
-      kind: s.get("kind") === "orthogonal" ? "orthogonal" : "normal", seed: Math.max(1, Math.round(Number(s.get("seed")) || 1)) });
+    const now = () => ({ f: F[s.get("f")] ? s.get("f") : "tanh", c: nearest(C.map((p) => p[1]), s.get("c"), 1),
+      width: nearest(WIDTHS, s.get("width"), 128), depth: nearest(DEPTHS, s.get("depth"), 50),
+      kind: s.get("kind") === "orthogonal" ? "orthogonal" : "normal", seed: within(Math.round(s.get("seed")), 1, Infinity) });
 
-    const select = (key, options) => el("select", { onchange: (e) => s.set({ [key]: key === "f" || key === "kind" ? e.target.value : Number(e.target.value) }) },
-      options.map(([text, value]) => el("option", { value }, text)));
-    const slider = (key, list) => el("input", { type: "range", "aria-label": key, min: 0, max: list.length - 1, step: 1, oninput: (e) => s.set({ [key]: list[e.target.value] }) });
-    const act = select("f", Object.keys(F).map((name) => [name, name])), rule = select("c", C), kind = select("kind", [["independent", "normal"], ["orthogonal", "orthogonal"]]);
-    const width = slider("width", WIDTHS), depth = slider("depth", DEPTHS), widthOut = el("output"), depthOut = el("output");
+    const act = select(Object.keys(F), (f) => s.set({ f })), rule = select(C.map(([text, c]) => [c, text]), (c) => s.set({ c }));
+    const kind = select([["normal", "independent"], ["orthogonal", "orthogonal"]], (value) => s.set({ kind: value }));
+    const width = slider("width", WIDTHS, (v) => s.set({ width: v })), depth = slider("depth", DEPTHS, (v) => s.set({ depth: v }));
     const picture = el("div", { class: "zh-signal" });
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, field("activation", act), field("variance of a weight × width", rule), field("weights", kind)),
-      el("div", { class: "zh-row" }, field("width", el("span", { class: "zh-pair" }, width, widthOut)), field("depth", el("span", { class: "zh-pair" }, depth, depthOut))),
+      el("div", { class: "zh-row" }, width.box, depth.box),
       el("div", { class: "zh-row", role: "group", "aria-label": "Settings worth a look" },
         PRESETS.map(([text, set]) => button(text, () => s.set(set))), button("Other weights", () => s.set({ seed: now().seed + 1 }))),
       picture);
@@ -179,8 +171,7 @@ export default {
       for (let k = 0; k < nets; k++) found.push(measure(t, t.seed * 7919 + k));
       const theory = predict(t.f, t.c, t.depth);
       act.value = t.f; kind.value = t.kind; rule.value = String(t.c);
-      width.value = WIDTHS.indexOf(t.width); width.setAttribute("aria-valuetext", String(t.width)); widthOut.textContent = String(t.width);
-      depth.value = DEPTHS.indexOf(t.depth); depth.setAttribute("aria-valuetext", `${t.depth} layers`); depthOut.textContent = String(t.depth);
+      width.show(t.width); depth.show(t.depth, String(t.depth), `${t.depth} layers`);
       picture.replaceChildren(panel("Activations (root mean square)", found.map((n) => n.forward), theory.forward, "forward"),
         panel("Gradient, relative to the top", found.map((n) => n.backward), theory.backward, "backward"));
       const few = (list) => list.map((v) => show(v, 2)).join(", ");

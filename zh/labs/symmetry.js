@@ -1,4 +1,4 @@
-import { el, svg, button, field, state, announcer, color, rng, show, still } from "./base.js";
+import { el, svg, button, field, select, slider, state, nearest, announcer, color, rng, normal, show, still } from "./base.js";
 
 /* Sixteen tanh units that start equal, or nearly, trained in the page on the task of the chapter: is
    the product of two numbers positive?  Plain gradient descent on all points.  No data.
@@ -6,17 +6,12 @@ import { el, svg, button, field, state, announcer, color, rng, show, still } fro
 
 const N = 16, POINTS = 200, LR = 0.5, LAST = 4000, CHUNK = 100;
 const STEPS = [0, 10, 30, 100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 4000];
-const EPS = [0, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 1];
+const EPS = [0, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 1], DROPOUTS = [0, 0.1, 0.3, 0.5];
 const WHERE = { both: "all weights the same", in: "the same in, random out", out: "random in, the same out", zero: "all weights zero", top: "random in, zero out" };
-
-function normals(seed) {
-  const u = rng(seed);
-  return () => Math.sqrt(-2 * Math.log(1 - u())) * Math.cos(2 * Math.PI * u());
-}
 
 /** A run that can be asked for its next steps: {w1, w2, b, v, c, losses, step()}. */
 function start({ eps, where, dropout, norm }) {
-  const u = rng(5), normal = normals(11), noise = Float64Array.from({ length: 3 * N }, normal);
+  const u = rng(5), dice = rng(11), noise = Float64Array.from({ length: 3 * N }, () => normal(dice));
   const xs = Array.from({ length: POINTS }, () => [2 * u() - 1, 2 * u() - 1]), ys = xs.map(([a, b]) => (a * b > 0 ? 1 : 0));
   const size = where === "zero" ? 0 : 0.5, free = where === "out" || where === "top";
   const weight = (k) => (free ? 0.5 * noise[k] : size + eps * noise[k]);
@@ -85,11 +80,6 @@ function distinct({ w1, w2, b, v }) {
 const STYLE = `
 .zh-units { display: flex; flex-wrap: wrap; gap: .5rem; }
 .zh-units svg { flex: 1 1 17rem; min-width: 0; width: 100%; }
-.zh-lab .zh-row { margin-bottom: .3rem; }
-.zh-lab .zh-field select { max-width: 100%; }
-.zh-pair { display: inline-flex; align-items: center; gap: .5rem; }
-.zh-pair output { min-width: 3.2em; }
-.zh-lab .zh-pair input[type=range] { width: min(11rem, 60vw); }
 `;
 
 export default {
@@ -97,22 +87,19 @@ export default {
     const s = state(model, { eps: 1e-4, where: "both", dropout: 0, norm: false, step: 0 });
     let run = null, made = "", timer = 0, playing = 0, said = "";
 
-    const nearest = (list, x) => list.reduce((a, b) => (Math.abs(b - x) < Math.abs(a - x) ? b : a));
-    const now = () => ({ eps: nearest(EPS, Number(s.get("eps")) || 0), where: WHERE[s.get("where")] ? s.get("where") : "both",
-      dropout: nearest([0, 0.1, 0.3, 0.5], Number(s.get("dropout")) || 0), norm: s.get("norm") === true, step: nearest(STEPS, Number(s.get("step")) || 0) });
+    const now = () => ({ eps: nearest(EPS, s.get("eps"), 0), where: WHERE[s.get("where")] ? s.get("where") : "both",
+      dropout: nearest(DROPOUTS, s.get("dropout"), 0), norm: s.get("norm") === true, step: nearest(STEPS, s.get("step"), 0) });
     const change = (what) => { pause(); s.set(what); };
 
-    const eps = el("input", { type: "range", "aria-label": "difference", min: 0, max: EPS.length - 1, step: 1, oninput: () => change({ eps: EPS[eps.value] }) }), epsOut = el("output");
-    const where = el("select", { onchange: () => change({ where: where.value }) }, Object.entries(WHERE).map(([value, text]) => el("option", { value }, text)));
-    const drop = el("select", { onchange: () => change({ dropout: Number(drop.value) }) }, [0, 0.1, 0.3, 0.5].map((p) => el("option", { value: p }, p ? String(p) : "none")));
+    const eps = slider("difference", EPS, (v) => change({ eps: v })), step = slider("training step", STEPS, (v) => change({ step: v }));
+    const where = select(Object.entries(WHERE), (v) => change({ where: v })), drop = select(DROPOUTS.map((p) => [p, p ? String(p) : "none"]), (v) => change({ dropout: v }));
     const norm = el("input", { type: "checkbox", onchange: () => change({ norm: norm.checked }) });
-    const step = el("input", { type: "range", "aria-label": "training step", min: 0, max: STEPS.length - 1, step: 1, oninput: () => change({ step: STEPS[step.value] }) }), stepOut = el("output");
     const play = button("Play", () => (playing ? pause() : go()));
     const picture = el("div", { class: "zh-units" });
     root.append(el("style", null, STYLE),
-      el("div", { class: "zh-row" }, field("start", where), field("difference", el("span", { class: "zh-pair" }, eps, epsOut))),
+      el("div", { class: "zh-row" }, field("start", where), eps.box),
       el("div", { class: "zh-row" }, field("dropout", drop), field("batch normalisation", norm)),
-      el("div", { class: "zh-row" }, field("training step", el("span", { class: "zh-pair" }, step, stepOut)), play), picture);
+      el("div", { class: "zh-row" }, step.box, play), picture);
     const say = announcer(root);
 
     function pause() { clearTimeout(playing); playing = 0; play.textContent = still() ? "Next moment" : "Play"; }
@@ -143,11 +130,11 @@ export default {
 
     function draw() {
       const t = now(), at = STEPS.indexOf(t.step), place = run.places[at];
-      eps.value = EPS.indexOf(t.eps); where.value = t.where; drop.value = String(t.dropout); norm.checked = t.norm; step.value = at;
+      where.value = t.where; drop.value = String(t.dropout); norm.checked = t.norm;
       const free = t.where === "out" || t.where === "top";
-      eps.disabled = free;
-      epsOut.textContent = free ? "random" : t.eps >= 0.01 || !t.eps ? String(t.eps) : t.eps.toExponential(0).replace("-", "−"); eps.setAttribute("aria-valuetext", epsOut.textContent);
-      stepOut.textContent = String(t.step); step.setAttribute("aria-valuetext", `step ${t.step}`);
+      eps.input.disabled = free;
+      eps.show(t.eps, free ? "random" : t.eps >= 0.01 || !t.eps ? String(t.eps) : t.eps.toExponential(0).replace("-", "−"));
+      step.show(t.step, String(t.step), `step ${t.step}`);
       if (!place) { say(`Training: step ${run.losses.length}.`); return; }
       const [a, b, count] = place, all = run.places.flatMap((p) => [...p[0], ...p[1]]);
       const wide = 1.08 * Math.max(0.6, ...all.map(Math.abs)), x = (v) => 20 + 300 * (v + wide) / (2 * wide), y = (v) => 240 - 200 * (v + wide) / (2 * wide);

@@ -1,4 +1,4 @@
-import { data, el, svg, button, field, state, keys, announcer, guess, show, color } from "./base.js";
+import { data, el, svg, button, field, select, state, keys, announcer, scroller, guess, show, color } from "./base.js";
 
 /* The tensor stepper: the 26 tensors of a network with batch normalisation, one backward step at a
    time. Guess the gradient's rule, then see the numbers of the executed run. */
@@ -19,10 +19,6 @@ const BANDS = ["hidden layer", "batch normalisation", "output layer", "cross-ent
 const bare = (name) => name.replace("'", "");
 const size = (shape) => shape.length ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "()";
 const plural = (axis) => `${axis.length > 1 ? "axes" : "axis"} ${axis.join(" and ")}`;
-
-/** A box that scrolls sideways; the arrow keys scroll it, and go no further. */
-const scroller = (label, ...children) => el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": label,
-  onkeydown: (event) => { if (/^Arrow/.test(event.key)) event.stopPropagation(); } }, children);
 
 /** What a forward line does to the axes of a tensor, and what the backward pass makes of it. */
 function axes(step, use) {
@@ -173,8 +169,7 @@ export default {
       const move = (by) => { const i = here() + by; if (i >= 0 && i < names.length) go(names[i]); };
       const here = () => Math.max(0, names.indexOf(s.get("at")));
       const [network, mark] = graph(steps, all.loss, go);
-      const pick = el("select", { onchange: () => go(pick.value) },
-        names.map((name, i) => el("option", { value: name }, `${i + 1}. d${name}`)));
+      const pick = select(names.map((name, i) => [name, `${i + 1}. d${name}`]), go);
       const before = button("Previous", () => move(-1)), after = button("Next", () => move(1));
       const end = (node, is) => { // not `disabled`: that would take the focus away
         if (is) node.setAttribute("aria-disabled", "true"); else node.removeAttribute("aria-disabled");

@@ -1,4 +1,4 @@
-import { el, svg, button, field, announcer, state, keys, color } from "./base.js";
+import { el, svg, button, field, select, nameBox, announcer, scroller, state, within, keys, letters as kept, leftOut, color } from "./base.js";
 
 /* The tree of a WaveNet over a name: which letters reach which node, what each level costs, and what
    is shared when the window moves on.  No data.
@@ -7,11 +7,6 @@ import { el, svg, button, field, announcer, state, keys, color } from "./base.js
 const LONGEST = 14, STEP = 30, RISE = 62, R = 8;
 const BLOCKS = { 2: [2, 4, 8, 16], 3: [3, 9], 4: [4, 16], 8: [8] };
 const plain = (x) => x.toLocaleString("en");
-const kept = (text) => text.normalize("NFKD").toLowerCase().replace(/[^a-z]/g, "");
-const clean = (text) => kept(text).slice(0, LONGEST);
-/** What of a typed text was left out, in words. */
-const left = (text) => (text.normalize("NFKD").replace(/\p{M}/gu, "").length > kept(text).length ? "Letters a to z only. " : "")
-  + (kept(text).length > LONGEST ? `At most ${LONGEST} letters. ` : "");
 const many = (n, one, more = one + "s") => `${plain(n)} ${n === 1 ? one : more}`;
 
 const STYLE = `
@@ -21,7 +16,6 @@ const STYLE = `
 .zh-tree-picture [data-level] { cursor: pointer; }
 .zh-lab .zh-tree-levels { margin: .3rem 0; }
 .zh-lab .zh-tree-levels td, .zh-lab .zh-tree-levels th { white-space: nowrap; }
-.zh-lab .zh-row { margin-bottom: .3rem; }
 `;
 
 export default {
@@ -32,22 +26,18 @@ export default {
 
     /** Everything that the state says, made consistent. */
     function now() {
-      const name = clean(String(s.get("word"))), fuse = BLOCKS[s.get("fuse")] ? +s.get("fuse") : 2;
+      const name = kept(s.get("word"), LONGEST), fuse = BLOCKS[s.get("fuse")] ? +s.get("fuse") : 2;
       const block = BLOCKS[fuse].includes(+s.get("block")) ? +s.get("block") : BLOCKS[fuse].at(-1);
       const depth = Math.round(Math.log(block) / Math.log(fuse));
-      const letters = [...".".repeat(block), ...name], level = Math.min(depth, Math.max(0, Math.round(+s.get("level")) || 0));
-      const first = fuse ** level - 1, place = Math.min(letters.length - 1, Math.max(first, Math.round(+s.get("place")) || 0));
+      const letters = [...".".repeat(block), ...name], level = Math.round(within(s.get("level"), 0, depth));
+      const first = fuse ** level - 1, place = Math.round(within(s.get("place"), first, letters.length - 1));
       return { name, fuse, block, depth, letters, level, place, dim: +s.get("dim") || 10, hidden: +s.get("hidden") || 68 };
     }
 
-    const select = (key, values) => {
-      const node = el("select", { onchange: () => s.set({ [key]: +node.value, ...(key === "fuse" || key === "block" ? { level: 9, place: 99 } : {}) }) },
-        values.map((v) => el("option", { value: v }, String(v))));
-      return node;
-    };
-    const box = el("input", { type: "text", size: 12, maxlength: 30, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
-      oninput: () => { said = left(box.value); s.set({ word: clean(box.value), level: 9, place: 99 }); } });
-    const fuses = select("fuse", Object.keys(BLOCKS)), blocks = select("block", []), dims = select("dim", [4, 10, 24]), wide = select("hidden", [32, 68, 128, 200]);
+    const choose = (key, values) => select(values, (v) => s.set({ [key]: v, ...(key === "fuse" ? { level: 9, place: 99 } : {}) }));
+    const box = nameBox(() => { said = leftOut(box.value, LONGEST); s.set({ word: kept(box.value, LONGEST), level: 9, place: 99 }); }, { size: 12, maxlength: 30 });
+    const fuses = choose("fuse", Object.keys(BLOCKS).map(Number)), dims = choose("dim", [4, 10, 24]), wide = choose("hidden", [32, 68, 128, 200]);
+    const blocks = el("select", { onchange: () => s.set({ block: +blocks.value, level: 9, place: 99 }) }); // filled by show()
     const picture = el("div", { class: "zh-scroll zh-tree-picture", tabindex: 0, role: "group" });
     const table = el("table", { class: "zh-tree-levels" }), sums = el("p", { class: "zh-tree-sums" });
     root.append(el("style", null, STYLE),
@@ -58,7 +48,7 @@ export default {
         button("◀", () => move(0, -1), { "aria-label": "one place to the left" }), button("▶", () => move(0, 1), { "aria-label": "one place to the right" }),
         button("▲", () => move(1, 0), { "aria-label": "one level up" }), button("▼", () => move(-1, 0), { "aria-label": "one level down" })));
     const say = announcer(root);
-    root.append(el("div", { class: "zh-scroll", tabindex: 0, role: "region", "aria-label": "The levels" }, table), sums);
+    root.append(scroller("The levels", table), sums);
 
     function move(up, right) {
       const t = now();
@@ -103,7 +93,7 @@ export default {
 
     function show() {
       const t = now(), { name, fuse, block, depth, letters, level, place, dim, hidden } = t;
-      if (clean(box.value) !== name) box.value = name;
+      if (kept(box.value, LONGEST) !== name) box.value = name;
       blocks.replaceChildren(...BLOCKS[fuse].map((v) => el("option", { value: v }, String(v))));
       [[fuses, fuse], [blocks, block], [dims, dim], [wide, hidden]].forEach(([node, v]) => { node.value = v; });
       const lit = draw(t), reach = fuse ** level;
