@@ -3,19 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-PAGE = "book/backprop"
-
-
-@pytest.fixture
-def lab(visit):
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-moons{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-moons.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.get_by_label("Step of the training")).to_be_visible()
-        return page, node
-
-    return opened
+PAGE, LAB, DRAWN = "book/backprop", "moons", "input[type=range]"
 
 
 def wrong(node):
@@ -80,12 +68,9 @@ def test_no_movement_where_none_is_wanted(lab):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone(lab, dark):
+def test_on_a_phone(lab, fits, dark):
     page, node = lab("run=1&step=20", width=360, dark=dark)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for button in node.get_by_role("button").all():
-        size = button.bounding_box()
-        assert size["width"] >= 44 and size["height"] >= 44
+    fits(page, node)
 
 
 def test_works_from_disk(lab):

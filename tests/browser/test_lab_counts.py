@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from zh import data, sampling
 from zh.ngrams import NGram
 
-PAGE = "book/bigrams"
+PAGE, LAB, DRAWN = "book/bigrams", "counts", ".zh-letters button"
 
 
 @pytest.fixture(scope="module")
@@ -19,22 +19,9 @@ def model():
     return NGram(2, k=0).fit(*data.windows(data.split(data.names())[0], 1))
 
 
-@pytest.fixture
-def lab(visit):
-    """`lab("name=em", width=390)` opens the page with that state and gives page and lab."""
-
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-counts{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-counts.zh-ready")
-        expect(node.locator(".zh-counts-bars button").first).to_be_visible()
-        return page, node
-
-    return opened
-
-
 def shown(node):
     """The 27 probabilities that the bars show."""
-    bars = node.locator(".zh-counts-bars button")
+    bars = node.locator(".zh-letters button")
     return torch.tensor(bars.evaluate_all("all => all.map((b) => Number(b.dataset.p))")).double()
 
 
@@ -63,12 +50,12 @@ def test_every_row_by_the_arrow_keys(lab, model):
     for letter in data.ALPHABET:
         assert (shown(node) - expected(model, letter, 0, 1)).abs().max() < 1e-6, letter
         page.keyboard.press("ArrowDown")
-    expect(node.locator(".zh-counts-now")).to_have_text("z?")  # the end stops
+    expect(node.locator(".zh-now")).to_have_text("z?")  # the end stops
 
 
 def test_looking_at_the_map_leaves_the_name_alone(lab):
     page, node = lab("name=maria")
-    box, now = node.get_by_label("The name so far"), node.locator(".zh-counts-now")
+    box, now = node.get_by_label("The name so far"), node.locator(".zh-now")
     node.locator(".zh-counts-map").focus()
     page.keyboard.press("q")
     expect(now).to_have_text("q?")
@@ -77,7 +64,7 @@ def test_looking_at_the_map_leaves_the_name_alone(lab):
     page.keyboard.press("Escape")
     expect(now).to_have_text("maria?")
     page.keyboard.press("q")
-    node.locator(".zh-counts-bars button").nth(data.ALPHABET.index("u")).click()
+    node.locator(".zh-letters button").nth(data.ALPHABET.index("u")).click()
     expect(box).to_have_value("qu")  # a letter drawn goes on from the row that is shown
     expect(now).to_have_text("qu?")
 
@@ -95,7 +82,7 @@ def test_a_cell_says_its_count(lab, model):
         f"b followed q {int(row[2])} times of {int(row.sum())}"
     )
     expect(node.locator("[aria-live]")).to_contain_text("b followed q")
-    expect(node.locator(".zh-counts-bars button[aria-current]")).to_contain_text("b")
+    expect(node.locator(".zh-letters button[aria-current]")).to_contain_text("b")
     page.keyboard.press("End")
     expect(node.locator(".zh-counts-cell")).to_contain_text("z followed q")
     page.keyboard.press("Home")
@@ -110,7 +97,7 @@ def test_a_click_on_the_map_picks_the_cell_under_it(lab):
     n, a = data.ALPHABET.index("n"), data.ALPHABET.index("a")
     cells.nth(27 * n + a).click()
     expect(node.locator(".zh-counts-cell")).to_contain_text("a followed n ")
-    expect(node.locator(".zh-counts-now")).to_have_text("n?")
+    expect(node.locator(".zh-now")).to_have_text("n?")
     node.locator(".zh-counts-map text").first.click()  # the letter at the side: its row
     expect(node.locator(".zh-counts-cell")).to_contain_text("The mark stands first")
 
@@ -121,7 +108,7 @@ def test_typing_sliding_and_the_address(lab, model):
     box.fill("Zoë1")
     expect(box).to_have_value("Zoë1")  # what is being typed is left alone
     expect(node.locator("[aria-live]")).to_contain_text("Letters a to z")
-    expect(node.locator(".zh-counts-now")).to_have_text("zoe?")
+    expect(node.locator(".zh-now")).to_have_text("zoe?")
     assert (shown(node) - expected(model, "e", 0, 1)).abs().max() < 1e-6
     node.get_by_label("add to each count").focus()
     page.keyboard.press("End")
@@ -190,30 +177,30 @@ def test_a_product_too_small_for_a_number_is_not_impossible(lab, model):
 
 def test_a_name_of_thirty_letters_has_not_ended(lab):
     page, node = lab("name=" + "e" * 30)
-    said, now = node.locator("[aria-live]"), node.locator(".zh-counts-now")
-    node.locator(".zh-counts-bars button").nth(1).click()
+    said, now = node.locator("[aria-live]"), node.locator(".zh-now")
+    node.locator(".zh-letters button").nth(1).click()
     expect(said).to_contain_text("A name has at most 30 letters here.")
     expect(now).to_have_text("e" * 30 + "?")
     node.get_by_role("button", name="Draw ten names").click()
-    lines = node.locator(".zh-counts-drawn li")
+    lines = node.locator(".zh-drawn li")
     expect(lines).to_have_count(10)
     for line in lines.all_inner_texts():
         cut = re.fullmatch(r"e{30}… not ended", line)
         assert cut or re.fullmatch(r"e{30} 1 in \S+", line), line
     assert any("…" in line for line in lines.all_inner_texts())  # an e ends about 1 name in 4
-    node.locator(".zh-counts-bars button").first.click()
+    node.locator(".zh-letters button").first.click()
     expect(said).to_contain_text("ends here. Its chance was 1 in")
 
 
 def test_the_bars_are_one_tab_stop_and_drawing_goes_on(lab):
     page, node = lab()
-    bars = node.locator(".zh-counts-bars button")
+    bars = node.locator(".zh-letters button")
     assert bars.evaluate_all("all => all.filter((b) => b.tabIndex === 0).length") == 1
     bars.nth(0).focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(node.locator(".zh-counts-now")).to_have_text("e?")
+    expect(node.locator(".zh-now")).to_have_text("e?")
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     expect(node.locator("[aria-live]")).to_contain_text("e ends here. Its chance was 1 in")
@@ -226,7 +213,7 @@ def test_the_bars_are_one_tab_stop_and_drawing_goes_on(lab):
 
 def test_ten_names_come_back_with_the_address_and_can_be_spelled(lab, model):
     page, node = lab("name=ma")
-    names = node.locator(".zh-counts-drawn li")
+    names = node.locator(".zh-drawn li")
     node.get_by_role("button", name="Draw ten names").click()
     expect(names).to_have_count(10)
     first = names.all_inner_texts()
@@ -239,7 +226,7 @@ def test_ten_names_come_back_with_the_address_and_can_be_spelled(lab, model):
     assert second != first
     page.wait_for_function("location.hash.includes('seed=2')")
     _, again = lab(page.url.partition("?")[2])
-    assert again.locator(".zh-counts-drawn li").all_inner_texts() == second
+    assert again.locator(".zh-drawn li").all_inner_texts() == second
 
 
 @pytest.mark.parametrize("state", ["name=%3Cb%3E1&next=%3C&k=-4&temperature=99&seed=x&shade=no",
@@ -250,12 +237,8 @@ def test_an_address_that_makes_no_sense_does_no_harm(lab, state):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone_and_from_disk(lab, dark):
+def test_on_a_phone_and_from_disk(lab, fits, dark):
     page, node = lab("name=an", width=360, height=740, dark=dark, disk=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    sizes = node.locator("button, input, select").evaluate_all(
-        "all => all.map((n) => [n.getBoundingClientRect().width, n.getBoundingClientRect().height])"
-    )
-    assert min(h for _, h in sizes) >= 43.9 and min(w for w, _ in sizes) >= 43.9
+    fits(page, node)
     box = node.locator(".zh-counts-map svg").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 360

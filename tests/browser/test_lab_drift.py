@@ -8,21 +8,7 @@ from playwright.sync_api import expect
 
 from zh import init
 
-PAGE = "book/initialization"
-
-
-@pytest.fixture
-def lab(visit):
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-drift{'?' + state if state else ''}", **options)
-        page.locator("#small-numbers-paradox").evaluate(
-            "(n) => { (n.closest('details') ?? n).open = true; }")  # fmt: skip
-        node = page.locator("#lab-drift.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator("rect")).to_have_count(36)
-        return page, node
-
-    return opened
+PAGE, LAB, DRAWN = "book/initialization", "drift", "svg text"
 
 
 def said(node):
@@ -76,11 +62,9 @@ def test_keyboard_address_and_other_nets(lab):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone(lab, dark):
+def test_on_a_phone(lab, fits, dark):
     page, node = lab("width=2", width=360, dark=dark)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    box = node.get_by_role("button", name="Other nets").bounding_box()
-    assert box["height"] >= 44 and box["width"] >= 44
+    fits(page, node)
 
 
 def test_works_from_disk(lab):

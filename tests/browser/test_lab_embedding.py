@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from zh import data, training
 from zh.mlp import MLP
 
-PAGE = "book/mlp"
+PAGE, LAB, DRAWN = "book/mlp", "embedding", "select[name='Letter']"
 STEPS = (0, 50, 100, 200, 400, 700, 1000, 2000, 4000)
 
 
@@ -31,20 +31,6 @@ def tables():
                        lr=training.cosine(0.3, 4000), generator=g, callbacks=[note])
         found.append([C.double() for C in run])
     return found
-
-
-@pytest.fixture
-def lab(visit):
-    """`lab("letter=q", width=390)` opens the page with that state and gives page and lab."""
-
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-embedding{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-embedding.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator("select[name='Letter']")).to_be_visible()
-        return page, node
-
-    return opened
 
 
 def shown(node):
@@ -144,12 +130,9 @@ def test_an_address_that_names_nothing_is_met(lab, state):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone(lab, dark):
+def test_on_a_phone(lab, fits, dark):
     page, node = lab("view=0-1", width=360, height=740, dark=dark, has_touch=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    small = node.locator("button, select").evaluate_all(
-        "all => all.filter(e => e.getBoundingClientRect().height < 44).length")
-    assert small == 0
+    fits(page, node)
     node.get_by_role("button", name="Earlier").tap()
     expect(node.locator(".zh-step")).to_contain_text("After 2000 steps")
 

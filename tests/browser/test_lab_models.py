@@ -1,7 +1,6 @@
 """All models of names in the page: their probabilities are PyTorch's, and every control works."""
 
 import json
-import re
 
 import pytest
 import torch
@@ -10,18 +9,15 @@ from playwright.sync_api import expect
 from zh import data, sampling
 from zh.labs import models
 
-PAGE = "book/wavenet"
+PAGE, LAB, DRAWN = "book/wavenet", "models", ".zh-models-strips svg"
 PREFIXES = ["", "a", "mar", "oma", "alexand", "xq", "zzzzzzzz", "christophe", "jo", "q", "ilse",
             "maximilia", "bartholomewson", "eeeeeee", "thi"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def packed(site):
+def packed(payload):
     """The models as the built page ships them."""
-    html = (site / f"{PAGE}.html").read_text("utf8")
-    lab = html[html.index('id="lab-models"') :]
-    file = site / "book" / re.search(r'class="zh-payload"[^>]*data-src="([^"?]+)', lab)[1]
-    return json.loads(file.read_text("utf8").partition("]=")[2].rstrip().rstrip(";"))
+    return payload(PAGE, LAB)
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +32,6 @@ def pytorch(packed):
                     for name, model in unpacked.items()}  # fmt: skip
 
     return ask
-
-
-@pytest.fixture
-def lab(visit):
-    """`lab("prefix=em", width=390)` opens the page with that state and gives page and lab."""
-
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-models{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-models.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator(".zh-models-strips svg").first).to_be_visible()
-        return page, node
-
-    return opened
 
 
 def shown(node):
@@ -231,12 +213,8 @@ def test_an_address_that_makes_no_sense_does_no_harm(lab, state):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_from_disk_and_on_a_narrow_phone(lab, dark):
+def test_from_disk_and_on_a_narrow_phone(lab, fits, dark):
     page, node = lab("prefix=christopherus", width=360, disk=True, dark=dark)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    sizes = node.locator("button, input, select, summary").evaluate_all(
-        "all => all.map((n) => n.getBoundingClientRect().height)"
-    )
-    assert min(sizes) >= 43.9
+    fits(page, node)
     node.get_by_role("button", name="Draw names").click()
     expect(node.locator(".zh-models-drawn td").first).to_be_visible()

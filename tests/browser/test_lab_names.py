@@ -1,6 +1,5 @@
 """The names sampler: the network in the page is the network of PyTorch, and every control works."""
 
-import json
 import re
 
 import pytest
@@ -10,34 +9,18 @@ from playwright.sync_api import expect
 from zh import data, sampling
 from zh.packing import unpack
 
-PAGE = "book/intro"
+PAGE, LAB, DRAWN = "book/intro", "names", ".zh-letters button"
 
 
 @pytest.fixture(scope="session")
-def packed(site):
+def packed(payload):
     """The model as the built page ships it."""
-    html = (site / f"{PAGE}.html").read_text("utf8")
-    lab = html[html.index('id="lab-names"') :]
-    file = site / "book" / re.search(r'class="zh-payload"[^>]*data-src="([^"?]+)', lab)[1]
-    return json.loads(file.read_text("utf8").partition("]=")[2].rstrip().rstrip(";"))
-
-
-@pytest.fixture
-def lab(visit):
-    """`lab("start=em", width=390)` opens the page with that state and gives page and lab."""
-
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-names{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-names.zh-ready")
-        expect(node).to_be_visible()
-        return page, node
-
-    return opened
+    return payload(PAGE, LAB)
 
 
 def shown(node):
     """The 27 probabilities that the bars show."""
-    cells = node.locator(".zh-names-next button")
+    cells = node.locator(".zh-letters button")
     return torch.tensor(cells.evaluate_all("all => all.map((c) => Number(c.dataset.p))")).double()
 
 
@@ -82,7 +65,7 @@ def test_typing_choosing_and_sliding(lab):
     page, node = lab()
     box, live = node.get_by_label("Start with"), node.locator("[aria-live]")
     box.fill("Jö")
-    expect(node.locator(".zh-names-now")).to_have_text("jo?")
+    expect(node.locator(".zh-now")).to_have_text("jo?")
     expect(live).to_contain_text("Next letter:")
     box.fill("a1")
     expect(live).to_contain_text("Letters a to z")
@@ -99,7 +82,7 @@ def test_typing_choosing_and_sliding(lab):
 
 def test_the_letters_are_one_tab_stop_and_arrows_move_in_them(lab):
     page, node = lab()
-    cells = node.locator(".zh-names-next button")
+    cells = node.locator(".zh-letters button")
     assert cells.evaluate_all("all => all.filter((c) => c.tabIndex === 0).length") == 1
     node.get_by_label("temperature").focus()
     page.keyboard.press("Tab")
@@ -108,7 +91,7 @@ def test_the_letters_are_one_tab_stop_and_arrows_move_in_them(lab):
     page.keyboard.press("ArrowRight")
     expect(cells.nth(2)).to_be_focused()
     page.keyboard.press("Enter")
-    expect(node.locator(".zh-names-now")).to_have_text("b?")
+    expect(node.locator(".zh-now")).to_have_text("b?")
     expect(cells.nth(2)).to_be_focused()
     page.keyboard.press("ArrowDown")
     below = page.evaluate("document.activeElement.offsetTop - document.activeElement.parentElement"
@@ -119,13 +102,13 @@ def test_the_letters_are_one_tab_stop_and_arrows_move_in_them(lab):
     page.keyboard.press("Home")
     page.keyboard.press("Enter")  # the end mark
     expect(node.locator("[aria-live]")).to_contain_text("B ends here: it is not in the list")
-    expect(node.locator(".zh-names-now")).to_have_text("Start of a name?")
+    expect(node.locator(".zh-now")).to_have_text("Start of a name?")
 
 
 def test_ten_names_come_back_with_the_address(lab, packed):
     page, node = lab("start=ma&temperature=0.8")
     node.get_by_role("button", name="Draw ten names").click()
-    names = node.locator(".zh-names-drawn li")
+    names = node.locator(".zh-drawn li")
     expect(names).to_have_count(10)
     first = names.all_inner_texts()
     known = set(data.names())
@@ -137,7 +120,7 @@ def test_ten_names_come_back_with_the_address(lab, packed):
     page.wait_for_function("location.hash.includes('seed=2')")
     second, state = names.all_inner_texts(), page.url.partition("?")[2]
     _, again = lab(state)
-    assert again.locator(".zh-names-drawn li").all_inner_texts() == second
+    assert again.locator(".zh-drawn li").all_inner_texts() == second
     node.get_by_role("button", name="Start again").click()
     expect(names).to_have_count(0)
     expect(node.get_by_label("Start with")).to_have_value("")
@@ -145,10 +128,10 @@ def test_ten_names_come_back_with_the_address(lab, packed):
 
 def test_the_chance_of_a_name_is_the_product_over_its_letters(lab, packed):
     _, node = lab("temperature=0&seed=1")  # greedy: ten times the same name, which is certain
-    lines = node.locator(".zh-names-drawn li").all_inner_texts()
+    lines = node.locator(".zh-drawn li").all_inner_texts()
     assert len(set(lines)) == 1 and lines[0].endswith("100 %")
     _, node = lab("temperature=1&seed=3")
-    for line in node.locator(".zh-names-drawn li").all_inner_texts():
+    for line in node.locator(".zh-drawn li").all_inner_texts():
         name, p = line.split()[0].lower(), 1.0
         for i, letter in enumerate(name + "."):
             p *= pytorch(packed, name[:i], "all", 1)[data.encode(letter)[0]].item()
@@ -175,12 +158,8 @@ def test_an_address_that_makes_no_sense_does_no_harm(lab, state):
     assert node.locator("b").count() == 0
 
 
-def test_from_disk_and_on_a_narrow_phone(lab):
+def test_from_disk_and_on_a_narrow_phone(lab, fits):
     page, node = lab("start=li", width=360, disk=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    sizes = node.locator("button, input, select").evaluate_all(
-        "all => all.map((n) => n.getBoundingClientRect().height)"
-    )
-    assert min(sizes) >= 43.9
+    fits(page, node)
     node.get_by_role("button", name="Draw ten names").click()
-    expect(node.locator(".zh-names-drawn li")).to_have_count(10)
+    expect(node.locator(".zh-drawn li")).to_have_count(10)

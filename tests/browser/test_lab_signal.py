@@ -8,20 +8,8 @@ from playwright.sync_api import expect
 
 from zh import activations, init
 
-PAGE = "book/initialization"
+PAGE, LAB, DRAWN = "book/initialization", "signal", "svg"
 NUMBER = r"([−-]?[\d.]+(?:e[−-]?\d+)?)"
-
-
-@pytest.fixture
-def lab(visit):
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-signal{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-signal.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator("svg")).to_have_count(2)
-        return page, node
-
-    return opened
 
 
 def told(node):
@@ -106,13 +94,9 @@ def test_every_setting_and_the_keyboard(lab):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone(lab, dark):
+def test_on_a_phone(lab, fits, dark):
     page, node = lab("width=8", width=360, dark=dark)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for control in node.locator("button, select").all():
-        size = control.bounding_box()
-        assert size["width"] >= 44 and size["height"] >= 44
-        assert size["x"] + size["width"] <= 360
+    fits(page, node)
 
 
 def test_works_from_disk(lab):

@@ -5,20 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-PAGE = "book/initialization"
+PAGE, LAB, DRAWN = "book/initialization", "symmetry", "[data-unit]"
 LAST = "In 4000 steps the loss never came below 0.6."
-
-
-@pytest.fixture
-def lab(visit):
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-symmetry{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-symmetry.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator("[data-unit]").first).to_be_attached(timeout=20_000)
-        return page, node
-
-    return opened
 
 
 def told(node):
@@ -110,13 +98,9 @@ def test_no_movement_where_none_is_wanted(lab):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone(lab, dark):
+def test_on_a_phone(lab, fits, dark):
     page, node = lab("eps=0.1&step=300", width=360, dark=dark)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for control in node.locator("button, select").all():
-        size = control.bounding_box()
-        assert size["width"] >= 44 and size["height"] >= 44
-        assert size["x"] + size["width"] <= 360
+    fits(page, node)
 
 
 def test_works_from_disk(lab):

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from zh import backward as bw
 from zh import data
 
-PAGE = "book/tensor_backprop"
+PAGE, LAB, DRAWN = "book/tensor_backprop", "tensors", "select"
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +26,6 @@ def run():
         getattr(t, name).retain_grad()
     t.loss.backward()
     return t, SimpleNamespace(**{name: getattr(t, name).grad for name in bw.TENSORS})
-
-
-@pytest.fixture
-def lab(visit):
-    """`lab("at=counts", width=390)` opens the page with that state and gives page and lab."""
-
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-tensors{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-tensors.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator("select")).to_be_visible()
-        return page, node
-
-    return opened
 
 
 def numbers(table) -> torch.Tensor:
@@ -158,15 +144,11 @@ def test_an_address_that_names_no_tensor_is_the_first_step(lab):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone(lab, dark):
+def test_on_a_phone(lab, fits, dark):
     page, node = lab("at=hprebn&shown=true", width=360, height=740, dark=dark, has_touch=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    fits(page, node)
     scrolls = node.get_by_role("region", name="Graph of the 26 tensors")
     assert scrolls.evaluate("e => e.scrollWidth > e.clientWidth && e.scrollLeft > 0")
-    small = node.locator("button, select").evaluate_all(
-        "all => all.filter(e => e.getBoundingClientRect().height < 44).length"
-    )
-    assert small == 0
     node.get_by_role("button", name="Next").tap()
     expect(node.locator("select")).to_have_value("embcat")
 

@@ -9,21 +9,7 @@ from playwright.sync_api import expect
 from zh.layers import Linear
 from zh.wavenet import WaveNet, convolution
 
-PAGE = "book/wavenet"
-
-
-@pytest.fixture
-def lab(visit):
-    """`lab("block=16", width=390)` opens the page with that state and gives page and lab."""
-
-    def opened(state="", **options):
-        page = visit(f"{PAGE}#lab-tree{'?' + state if state else ''}", **options)
-        node = page.locator("#lab-tree.zh-ready")
-        node.scroll_into_view_if_needed()
-        expect(node.locator(".zh-tree-picture svg")).to_be_visible()
-        return page, node
-
-    return opened
+PAGE, LAB, DRAWN = "book/wavenet", "tree", ".zh-tree-picture svg"
 
 
 def lit(node):
@@ -138,13 +124,9 @@ def test_an_address_that_makes_no_sense_does_no_harm(lab, state):
     assert not re.search("NaN|undefined|Infinity", node.inner_text())
 
 
-def test_on_a_narrow_phone(lab):
+def test_on_a_narrow_phone(lab, fits):
     page, node = lab("block=16", width=360, disk=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    sizes = node.locator("button, input, select").evaluate_all(
-        "all => all.map((n) => n.getBoundingClientRect().height)"
-    )
-    assert min(sizes) >= 43.9
+    fits(page, node)
     chosen = node.locator("circle[stroke-width='4']").bounding_box()
     assert 0 <= chosen["x"] <= 360  # the chosen node is in view
 
