@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 
@@ -87,21 +88,11 @@ def _trigrams(names):
     return table.index_put_((X[:, 0], X[:, 1], Y), torch.ones_like(Y), accumulate=True)
 
 
-def _trigrams_without_start(names):
-    """The slip: only three letters inside a name, or its end, and never the marks in front."""
+def _trigrams_marked(names, marks):
+    """One after the other, with so many marks in front of a name: two are right, fewer a slip."""
     table = torch.zeros(27, 27, 27, dtype=torch.int64)
     for name in names:
-        a = data.encode(name + ".")
-        for i, j, k in zip(a, a[1:], a[2:], strict=False):
-            table[i, j, k] += 1
-    return table
-
-
-def _trigrams_one_mark(names):
-    """The slip: one mark in front, where two are needed."""
-    table = torch.zeros(27, 27, 27, dtype=torch.int64)
-    for name in names:
-        a = data.encode("." + name + ".")
+        a = data.encode("." * marks + name + ".")
         for i, j, k in zip(a, a[1:], a[2:], strict=False):
             table[i, j, k] += 1
     return table
@@ -314,10 +305,11 @@ EXERCISES = [
         answer=_trigrams,
         inputs=NAMES,
         mistakes=[
-            (_trigrams_without_start, "The starts of the names are missing: a name begins after "
-                                      "two marks."),
-            (_trigrams_one_mark, "With one mark in front the first letter of a name is never "
-                                 "predicted: two are needed."),
+            (partial(_trigrams_marked, marks=0),
+             "The starts of the names are missing: a name begins after two marks."),
+            (partial(_trigrams_marked, marks=1),
+             "With one mark in front the first letter of a name is never predicted: two are "
+             "needed."),
             (_trigrams_overwritten, "Every count is 0 or 1: something is assigned where it should "
                                     "be added (accumulate=True)."),
             (_trigrams_once, "A name that stands twice counts twice."),
