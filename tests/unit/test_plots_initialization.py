@@ -19,6 +19,14 @@ def test_sizes_by_layer_with_what_was_predicted():
     assert [text.get_text() for text in fig.legends[0].get_texts()] == ["a", "b"]
 
 
+def test_powers_of_ten_are_plain_text():
+    fig = plots.depth_profile({"a": ([1.0, 1e-3, 1e-12], [1e4, 1.0, 1e8])})
+    for ax in fig.axes:
+        labels = [text.get_text() for text in ax.get_yticklabels()]
+        values = [float(text.replace("−", "-")) for text in labels]
+        assert "$" not in "".join(labels) and values == pytest.approx(ax.get_yticks())
+
+
 def test_the_cobweb_ends_at_the_fixed_point():
     fig = plots.cobweb(activations.tanh, 5 / 3)
     curve, diagonal, path = fig.axes[0].lines

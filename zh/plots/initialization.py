@@ -17,6 +17,11 @@ COLORS = [BLUE, ORANGE, GREEN, PINK, OLIVE]
 MARKS = "o^sDv"
 
 
+def _plain(value: float, _=None) -> str:
+    """A power of ten as text in one piece: mathematics is many, and heavy in a page."""
+    return f"{value:g}".replace("e-0", "e−").replace("e-", "e−").replace("e+0", "e")
+
+
 def depth_profile(
     measured: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     predicted: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
@@ -48,6 +53,7 @@ def depth_profile(
                 ax.plot(at, [line[place] for place in at], color=color, linewidth=1.2, alpha=0.8)
         ax.set_yscale("log")
         ax.yaxis.get_major_locator().set_params(numticks=7)
+        ax.yaxis.set_major_formatter(_plain)
         ax.minorticks_off()
         ax.axhline(1, color=INK, linewidth=0.6, linestyle=":")
         ax.set(xlabel="layer")
@@ -185,6 +191,8 @@ def confidence(curve: Sequence[tuple[float, float]], points: Mapping[str, tuple[
     for name, place in points.items():
         ax.annotate(name, place, textcoords="offset points", xytext=(-6, 7), ha="right")
     ax.set_xscale("symlog", linthresh=0.1)
+    ax.set_xticks([t for t in (0, 0.1, 1, 10, 100) if t <= max(spreads)])
+    ax.xaxis.set_major_formatter(_plain)
     ax.set_yscale("log")
     ticks = [t for t in (3, 4, 6, 10, 20, 30) if t <= max(losses) * 1.1]
     ax.set_yticks(ticks, [str(t) for t in ticks])
@@ -255,6 +263,8 @@ def escape(losses: Mapping[str, Sequence[float]], waits: Mapping[float, float]) 
         left.plot([t + 1 for t in rare], [values[t] for t in rare], label=name,
                   color=[*COLORS, GREY][i % 6])  # fmt: skip
     left.set_xscale("log")
+    left.xaxis.set_major_formatter(_plain)
+    left.minorticks_off()
     left.set_title("loss", fontsize=11)
     left.set(xlabel="step")
     x, y = np.log10(list(waits)), list(waits.values())
