@@ -19,7 +19,6 @@ the rate of the same network with three letters. About 20 minutes on one core.
 """
 from __future__ import annotations
 
-import sys
 import time
 
 import torch
@@ -150,10 +149,7 @@ PARTS = {"tune": tune, "tuned": tuned, "splits": splits, "plain": plain}
 
 def main() -> None:
     torch.set_num_threads(1)
-    again = "again" in sys.argv
-    wanted = [name for name in sys.argv[1:] if name != "again"] or list(PARTS)
-    if unknown := [name for name in wanted if name not in PARTS]:
-        sys.exit(f"no part {', '.join(unknown)}; there is {', '.join(PARTS)}")
+    wanted, again = recorded.asked("part", PARTS)
     for name in wanted:
         PARTS[name](again)
     for recipe, rows in verdicts(load()).items():

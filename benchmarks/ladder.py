@@ -19,7 +19,6 @@ of its model still comes out as recorded; `again` repeats all.
 from __future__ import annotations
 
 import functools
-import sys
 import time
 
 import torch
@@ -140,10 +139,7 @@ def tune(again):
 
 def main() -> None:
     torch.set_num_threads(1)
-    again = "again" in sys.argv
-    tables = [name for name in sys.argv[1:] if name != "again"] or ["tune", *TABLES]
-    if unknown := [name for name in tables if name not in ("tune", *TABLES)]:
-        sys.exit(f"no table {', '.join(unknown)}; there is tune, {', '.join(TABLES)}")
+    tables, again = recorded.asked("table", ["tune", *TABLES])
     start = time.perf_counter()
     for table in tables:
         if table == "tune":

@@ -195,10 +195,7 @@ def load():
 def main() -> None:
     torch.set_num_threads(1)
     code()
-    again = "again" in sys.argv
-    wanted = [name for name in sys.argv[1:] if name != "again"] or list(ROWS)
-    if unknown := [name for name in wanted if name not in ROWS]:
-        sys.exit(f"no row {', '.join(unknown)}; there is {', '.join(ROWS)}")
+    wanted, again = recorded.asked("row", ROWS)
     for name in wanted:
         what, lecture, tolerance, why, measure = ROWS[name]
         kept = load()

@@ -14,7 +14,6 @@ steps are the ones asked for and a short run gives what it gave when the row was
 from __future__ import annotations
 
 import statistics
-import sys
 
 import torch
 
@@ -142,8 +141,9 @@ def keep(sweep, key, row):
 
 def main() -> None:
     torch.set_num_threads(1)
-    again, parts = "again" in sys.argv, {}
-    for sweep in [name for name in sys.argv[1:] if name != "again"] or list(SWEEPS):
+    wanted, again = recorded.asked("sweep", SWEEPS)
+    parts = {}
+    for sweep in wanted:
         for key, rung, number in SWEEPS[sweep]():
             if rung.block not in parts:
                 parts = {rung.block: ladder.windows(rung.block)}

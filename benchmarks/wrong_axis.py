@@ -14,7 +14,6 @@ there is kept, unless `again` is given. About ten minutes on one core.
 """
 from __future__ import annotations
 
-import sys
 import time
 
 import torch
@@ -78,10 +77,7 @@ def wavenet(kind: str, seed: int) -> tuple[WaveNet, torch.Generator]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    again = "again" in sys.argv
-    wanted = [name for name in sys.argv[1:] if name != "again"] or list(KINDS)
-    if unknown := [name for name in wanted if name not in KINDS]:
-        sys.exit(f"no kind {', '.join(unknown)}; there is {', '.join(KINDS)}")
+    wanted, again = recorded.asked("kind", KINDS)
     train, dev, _ = data.split(data.names())
     (X, Y), (Xd, Yd) = data.windows(train, 8), data.windows(dev, 8)
     for kind in wanted:

@@ -39,6 +39,18 @@ def test_a_result_says_where_it_comes_from(folder):
     assert not (folder / "x.json").exists()
 
 
+def test_a_script_is_asked_for_names(monkeypatch):
+    def asked(*words):
+        monkeypatch.setattr("sys.argv", ["benchmarks/x.py", *words])
+        return recorded.asked("table", {"a": 1, "b": 2, "c": 3})
+
+    assert asked() == (["a", "b", "c"], False)
+    assert asked("again") == (["a", "b", "c"], True)
+    assert asked("c", "again", "a") == (["c", "a"], True)
+    with pytest.raises(SystemExit, match="no table d; there is a, b, c"):
+        asked("a", "d")
+
+
 def test_provenance_names_no_machine_and_no_place_on_it():
     said = json.dumps(recorded.provenance("benchmarks/x.py", 3.14159))
     assert socket.gethostname() not in said and str(Path(__file__).parents[2]) not in said

@@ -70,6 +70,20 @@ def provenance(script, seconds=0.0):
     }
 
 
+def asked(what, names):
+    """The names in a script's command line, in their order, and whether "again" is among its words.
+
+    All of `names` when none is given. what: what they are called, "table". Ends the program, with
+    the names there are, when one of them is unknown.
+    """
+    import sys
+
+    words = [word for word in sys.argv[1:] if word != "again"]
+    if unknown := [word for word in words if word not in names]:
+        sys.exit(f"no {what} {', '.join(unknown)}; there is {', '.join(names)}")
+    return words or list(names), "again" in sys.argv[1:]
+
+
 def made(seconds=0.0):
     """Where one row of a result comes from: its "date", "versions" and "seconds".
 
