@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from zh.autograd import Value, topological
 
-PAGE, LAB, DRAWN = "book/backprop", "stepper", "button"
+PAGE, LAB, DRAWN = "book/backprop", "stepper", "select"
 FUNCTIONS = ("tanh", "exp", "log", "relu", "sigmoid")
 NEURON = "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.881373587019543; o = tanh(x1*w1 + x2*w2 + b)"
 
