@@ -51,10 +51,10 @@ class Found:
     cooled: torch.Tensor         # loss on the unseen, after dividing the scores by one number
 
 
-class _Net:
-    """The networks of all seeds with one kind of normalisation."""
+class Net:
+    """The networks of all seeds with one kind of normalisation; what `kind` may be: see `train`."""
 
-    def __init__(self, kind: str, seeds: int, bessel: bool):
+    def __init__(self, kind: str, seeds: int, bessel: bool = True):
         if kind not in KINDS:
             raise ValueError(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
         g = torch.Generator().manual_seed(0)
@@ -128,7 +128,7 @@ def train(kind: str, seeds: int, steps: int = 600, every: int = 50, *,
     unbiased one, as in PyTorch; else the biased one, which training divides by.
     """
     x, y, new_x, new_y = (torch.stack(part) for part in zip(*map(task, range(seeds)), strict=True))
-    net, g = _Net(kind, seeds, bessel), torch.Generator().manual_seed(2)
+    net, g = Net(kind, seeds, bessel), torch.Generator().manual_seed(2)
     looks, params = [], net.parameters()
     for step in range(1, steps + 1):
         rows = torch.randperm(x.shape[1], generator=g)[:BATCH]

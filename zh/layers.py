@@ -259,12 +259,12 @@ def fold(linear: Linear, norm: BatchNorm1d) -> Linear:
     if norm.training:
         raise ValueError(f"{norm!r} is in training and normalises with its batch; weights cannot. "
                          "Call .eval() first, if the running statistics are good.")
+    folded = copy.copy(linear)
+    folded.out = None
     with torch.no_grad():
-        scale = norm.gain / torch.sqrt(norm.running_var + norm.eps)       # (dim,)
+        scale = norm.gain / torch.sqrt(norm.running_var + norm.eps)  # (dim,)
         bias = 0 if linear.bias is None else linear.bias
-        folded = copy.copy(linear)
-        folded.out = None
-        folded.weight = (linear.weight * scale).requires_grad_()          # a factor a column
+        folded.weight = (linear.weight * scale).requires_grad_()     # a factor a column
         folded.bias = (norm.bias + (bias - norm.running_mean) * scale).requires_grad_()
     return folded
 
@@ -286,7 +286,7 @@ class LayerNorm(Layer):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         _last(x, len(self.gain), repr(self))
-        mean = x.mean(-1, keepdim=True)                                   # (..., 1)
+        mean = x.mean(-1, keepdim=True)           # (..., 1)
         var = x.var(-1, unbiased=False, keepdim=True)
         return self.gain * (x - mean) / torch.sqrt(var + self.eps) + self.bias
 
@@ -314,7 +314,7 @@ class RMSNorm(Layer):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         _last(x, len(self.gain), repr(self))
         eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
-        square = x.square().mean(-1, keepdim=True)                        # (..., 1)
+        square = x.square().mean(-1, keepdim=True)          # (..., 1)
         return self.gain * x / torch.sqrt(square + eps)
 
     def parameters(self) -> list[torch.Tensor]:

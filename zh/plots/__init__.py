@@ -27,7 +27,6 @@ from zh.plots.base import (
     to_svg,
 )
 from zh.plots.batchnorm import (
-    at_start,
     dependence,
     explosion,
     ghost_runs,

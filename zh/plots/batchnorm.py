@@ -65,34 +65,17 @@ def dependence(slopes: dict[str, Tensor], examples: int) -> Figure:
     return fig
 
 
-def at_start(rows: list[tuple[float, float, float]], title: str) -> Figure:
-    """A deep network before training, layer by layer: (spread, gradient, update to weight)."""
-    fig, axes = new(3, size=(6.8, 3.0))
-    layers = range(1, len(rows) + 1)
-    names = ("spread of tanh", "spread of its gradient", "update : weight")
-    for ax, values, name in zip(axes, zip(*rows, strict=True), names, strict=True):
-        ax.plot(layers, values, "o-", color=BLUE, markersize=5)
-        ax.set_title(name, fontsize=11)
-        ax.set(xlabel="layer", xlim=(0.6, len(rows) + 0.4))
-        ax.set_xticks(list(layers))
-    axes[0].set_ylim(0, 1)
-    axes[1].set(yscale="log", ylim=(1e-6, 1e-1))
-    axes[2].set(yscale="log", ylim=(1e-6, 10))
-    axes[2].axhline(1e-3, color=ORANGE, linestyle="--", linewidth=1.2)
-    fig.suptitle(title, fontsize=12, x=0.02, ha="left")
-    return fig
-
-
-def growing(sizes: dict[str, list[float]], updates: dict[str, list[float]]) -> Figure:
+def growing(steps: list[int], sizes: dict[str, list[float]],
+            updates: dict[str, list[float]]) -> Figure:
     """Weights in front of a batch normalisation: their size, and update to weight, over steps."""
     fig, axes = new(2, size=(6.6, 3.4))
     for ax, curves, title in zip(axes, (sizes, updates), ("size of the weights", "update : weight"),
                                  strict=True):
         for (label, values), (color, _, dash) in zip(curves.items(), LOOKS, strict=False):
-            ax.plot(range(len(values)), values, color=color, linestyle=dash, label=label)
+            ax.plot(steps, values, color=color, linestyle=dash, label=label)
         ax.set(yscale="log", xlabel="step")
         ax.set_title(title)
-    axes[1].legend(loc="upper right", title="gain", fontsize=10)
+    axes[0].legend(loc="lower right", title="gain", fontsize=10)
     return fig
 
 
@@ -105,17 +88,18 @@ def ghost_runs(steps: list[int], curves: dict[str, dict[str, list[float]]], chos
         ax.plot(steps, lines[seen], color=BLUE if kind == chosen else GREY,
                 linewidth=2.6 if kind == chosen else 0.9, alpha=1 if kind == chosen else 0.6,
                 zorder=3 if kind == chosen else 1)
-    last = curves[chosen][seen][-1]
-    ax.annotate(f"{last:.3f}", (steps[-1], last), xytext=(4, -4), textcoords="offset points",
-                fontsize=11, color=INK)
+    ends = {"": curves[chosen][seen][-1]}
     if what == "right":
         ax.set(ylabel="share of unseen right", ylim=(0.5, 0.8))
     else:
         ax.plot(steps, curves[chosen]["train"], color=ORANGE, linestyle="--")
         ax.set(ylabel="loss", ylim=(0, 1.15))
-        ax.annotate("seen", (steps[2], curves[chosen]["train"][2]), xytext=(4, -14),
+        ends = {"unseen ": ends[""], "seen ": curves[chosen]["train"][-1]}
+    for label, last in ends.items():
+        up = 3 if last == max(ends.values()) else -12
+        ax.annotate(f"{label}{last:.3f}", (steps[-1], last), xytext=(5, up),
                     textcoords="offset points", fontsize=11, color=INK)
-    ax.set(xlabel="step", xlim=(0, steps[-1] * 1.09))
+    ax.set(xlabel="step", xlim=(0, steps[-1] * 1.27))
     ax.set_title(chosen)
     return fig
 
