@@ -9,19 +9,24 @@ import { el, svg, button, field, select, slider, scroller, state, announcer, dat
 
 const WIDE = 360, HIGH = 300, TOP = 44, BOTTOM = 262, LEFT = 34, RIGHT = 256;
 
+const LOST = "Not finite at this step.";
+
 const STYLE = `
 .zh-inside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); gap: .5rem .8rem; margin: .5rem 0; }
 .zh-inside svg { display: block; width: 100%; overflow: visible; }
-.zh-lab .zh-said { margin: .5rem 0; padding: .1rem .8rem; border-left: 4px solid var(--zh-line); min-height: 6rem; }
-.zh-lab .zh-said p { margin: .4rem 0; }
+.zh-lab .zh-findings { margin: .5rem 0; padding: .1rem .8rem; border-left: 4px solid var(--zh-line); min-height: 6rem; }
+.zh-lab .zh-findings p { margin: .4rem 0; }
 .zh-lab details { margin: .4rem 0; } .zh-lab summary { min-height: 44px; padding: .6rem 0; cursor: pointer; }
+.cell .output:has(.zh-at) { overflow: visible !important; } /* else nothing sticks in it */
 .zh-lab .zh-set { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .3rem .6rem; margin-bottom: .6rem; }
-.zh-lab .zh-set .zh-field { display: grid; gap: .1rem; }
+.zh-lab .zh-set .zh-field { display: grid; gap: .1rem; min-width: 0; }
+.zh-lab .zh-set select { width: 100%; min-width: 0; }
+.zh-lab .zh-guess { grid-template-columns: minmax(8.5rem, 1fr) 3fr; margin-top: .6rem; }
 .zh-lab .zh-at { position: sticky; bottom: 0; z-index: 1; background: var(--zh-paper); border-top: 1px solid var(--zh-line); }
 `;
 
 /** A size for a reader: two digits. */
-const brief = (x) => show(x, x !== 0 && Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? 3 : 2);
+const brief = (x) => Number.isNaN(x) ? "–" : show(x, x !== 0 && Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? 3 : 2);
 
 /** What was packed of some runs: at(run, step) and loss(run), lists with an entry a layer. */
 function reader(packed, common, runs) {
@@ -34,11 +39,14 @@ function reader(packed, common, runs) {
   };
   const list = (n, f) => Array.from({ length: n }, (_, i) => f(i));
   const heights = (text, from, bins) => list(depth, (row) => list(bins, (i) => code[text[(from + row) * bins + i]] / (common.heights - 1)));
+  const nothing = list(depth + 1, () => NaN), none = list(depth, () => []); // of a step that a run did not live to see
+  const broke = { seen: false, size: nothing, flat: nothing, stuck: nothing, slope: nothing, grad: nothing, update: nothing, bars: none, bell: none };
   const windows = packed.loss.length / 2 / runs;
   return {
     at(run, step) {
       const first = (step * runs + run) * (depth + 1), some = (read, text) => list(depth + 1, (row) => read(text, first + row));
-      return { seen: step < code[packed.recorded[run]], size: some(size, packed.size), flat: some(share, packed.flat), stuck: some(share, packed.stuck),
+      if (step >= code[packed.recorded[run]]) return broke;
+      return { seen: true, size: some(size, packed.size), flat: some(share, packed.flat), stuck: some(share, packed.stuck),
         slope: some(size, packed.slope), grad: some(size, packed.grad), update: some(size, packed.update),
         bars: heights(packed.bars, (step * runs + run) * depth, common.bars), bell: heights(packed.bell, (step * runs + run) * depth, common.bell) };
     },
@@ -85,32 +93,32 @@ function board(root, common) {
     return parts;
   }
   function activations({ f, at, theory, depth }) {
-    const tanh = f === "tanh", most = tanh ? 1 : Math.max(...at.size.slice(0, depth), ...(theory ? theory.size : [])) * common.high || 1;
+    const tanh = f === "tanh", most = tanh ? 1 : (at.seen && Math.max(...at.size.slice(0, depth), ...(theory ? theory.size : [])) * common.high) || 1;
     const x = (v) => LEFT + (RIGHT - LEFT) * (tanh ? (v + 1) / 2 : v / most);
     const shape = (bars, size, y, tall) => outline(bars, x(tanh ? -1 : 0), x(tanh ? 1 : Math.min(most, common.high * size)), y, tall);
-    acts.draw(rule(x(0)), rows(depth, depth, (i) => `${brief(at.size[i])}, ${percent(at.flat[i])}`, (i, y, tall) => [
-      svg("path", { d: shape(at.bars[i], at.size[i], y, tall), fill: color.blue, "fill-opacity": 0.75, "data-layer": i + 1 }),
+    acts.draw(rule(x(0)), rows(depth, depth, (i) => (at.seen ? `${brief(at.size[i])}, ${percent(at.flat[i])}` : "–"), (i, y, tall) => [
+      at.seen && svg("path", { d: shape(at.bars[i], at.size[i], y, tall), fill: color.blue, "fill-opacity": 0.75, "data-layer": i + 1 }),
       theory && svg("path", { d: shape(theory.bars[i], theory.size[i], y, tall), fill: "none", stroke: color.orange, "stroke-width": 1.6, "data-theory": theory.size[i] })].filter(Boolean)),
     ends(tanh ? "−1" : "0", tanh ? "0" : brief(most / 2), tanh ? "1" : brief(most), tanh ? "size, flat" : "size, zero"));
-    acts.say(`Sizes by layer ${at.size.slice(0, depth).map(brief).join(", ")}; ${tanh ? "beyond 0.97" : "exactly zero"}: ${at.flat.slice(0, depth).map(percent).join(", ")}.`);
+    acts.say(!at.seen ? LOST : `Sizes by layer ${at.size.slice(0, depth).map(brief).join(", ")}; ${tanh ? "beyond 0.97" : "exactly zero"}: ${at.flat.slice(0, depth).map(percent).join(", ")}.`);
   }
   function gradients({ at, theory, depth }) {
-    const told = theory && theory.slope[0] > 0, top = Math.max(...at.slope.slice(0, depth), ...(told ? theory.slope : []));
+    const told = theory && theory.slope[0] > 0, top = at.seen && Math.max(...at.slope.slice(0, depth), ...(told ? theory.slope : []));
     const most = (top || 1) * common.reach, middle = (LEFT + RIGHT) / 2, x = (v) => middle + (RIGHT - LEFT) / 2 * v / most;
     grads.draw(rule(middle), rows(depth, depth, (i) => brief(at.slope[i]), (i, y, tall) => [
       at.slope[i] > 0 && svg("path", { d: outline(at.bell[i], x(-common.reach * at.slope[i]), x(common.reach * at.slope[i]), y, tall), fill: color.blue, "fill-opacity": 0.75, "data-layer": i + 1 }),
       told && svg("path", { d: rule(x(-theory.slope[i]), y - tall, y) + rule(x(theory.slope[i]), y - tall, y), stroke: color.orange, "stroke-width": 2, "data-theory": theory.slope[i] })].filter(Boolean)),
     ends(top ? brief(-most) : "", "0", top ? brief(most) : "", "size"));
-    grads.say(`Sizes by layer ${at.slope.slice(0, depth).map(brief).join(", ")}.`);
+    grads.say(!at.seen ? LOST : `Sizes by layer ${at.slope.slice(0, depth).map(brief).join(", ")}.`);
   }
   function updates({ at, depth }) {
     const low = -7, high = 1, x = (v) => LEFT + (RIGHT - LEFT) * (Math.min(high, Math.max(low, v > 0 ? Math.log10(v) : low)) - low) / (high - low);
     moves.draw(rule(x(1e-3)), rows(depth + 1, depth, (i) => brief(at.update[i]), (i, y, tall) => [
       svg("path", { d: `M${LEFT} ${y - tall / 2}H${RIGHT}`, stroke: color.ink, "stroke-opacity": 0.12 }),
-      svg("circle", { cx: x(at.grad[i]).toFixed(1), cy: y - tall / 2, r: 5, fill: "none", stroke: color.orange, "stroke-width": 2 }),
-      svg("circle", { cx: x(at.update[i]).toFixed(1), cy: y - tall / 2, r: 4.5, fill: color.blue, "data-update": at.update[i] })]),
+      at.seen && svg("circle", { cx: x(at.grad[i]).toFixed(1), cy: y - tall / 2, r: 5, fill: "none", stroke: color.orange, "stroke-width": 2 }),
+      at.seen && svg("circle", { cx: x(at.update[i]).toFixed(1), cy: y - tall / 2, r: 4.5, fill: color.blue, "data-update": at.update[i] })].filter(Boolean)),
     ends("1e−7", "1e−3", "10", "update"));
-    moves.say(`Update over weight by layer, the output last: ${at.update.map(brief).join(", ")}; gradient over weight ${at.grad.map(brief).join(", ")}.`);
+    moves.say(!at.seen ? LOST : `Update over weight by layer, the output last: ${at.update.map(brief).join(", ")}; gradient over weight ${at.grad.map(brief).join(", ")}.`);
   }
   function loss({ loss: values, step }) {
     const finite = values.filter(Number.isFinite), end = common.steps.at(-1), right = WIDE - 14, left = LEFT + 6;
@@ -122,7 +130,7 @@ function board(root, common) {
       svg("path", { d: `M${left} ${y(equal)}H${right}`, stroke: color.ink, "stroke-opacity": 0.5, "stroke-dasharray": "3 4", fill: "none" }),
       text(right, y(equal) - 4, "all letters alike", { "text-anchor": "end", "font-size": 12 }),
       finite.length ? svg("path", { d: `M${line}`, fill: "none", stroke: color.blue, "stroke-width": 2.5, "stroke-linejoin": "round", "data-loss": finite.at(-1) }) : "",
-      over || broke ? text(right, TOP + 12, broke ? "not finite from here on" : "beyond the top", { "text-anchor": "end", "font-size": 13 }) : ""],
+      over || broke ? text(right, TOP + 12, broke ? (finite.length ? "not finite from here on" : "not finite after a few steps") : "beyond the top", { "text-anchor": "end", "font-size": 13 }) : ""],
     [low, high].map((v) => text(left - 5, y(v) + 5, brief(v), { "text-anchor": "end" })).concat(common.steps.filter((s) => s === 0 || s >= 10).map((s) => text(x(s), BOTTOM + 17, s, { "text-anchor": "middle" }))));
     losses.say(finite.length ? `${brief(finite[0])} at first, ${broke ? "not finite later" : brief(finite.at(-1)) + " at the end"}.` : "Not finite.");
   }
@@ -135,7 +143,7 @@ function table(root) {
   root.append(el("details", null, el("summary", null, "The same as numbers"), scroller("The numbers of this step by layer",
     el("table", null, el("thead", null, el("tr", null, head.map((h) => el("th", { scope: "col" }, h)))), body))));
   return ({ at, depth }) => body.replaceChildren(...at.size.map((size, i) => el("tr", null, el("th", { scope: "row" }, i < depth ? i + 1 : "out"),
-    [brief(size), i < depth ? percent(at.flat[i]) : "", i < depth ? percent(at.stuck[i]) : "", brief(at.slope[i]), brief(at.grad[i]), brief(at.update[i])].map((v) => el("td", null, v)))));
+    [brief(size), i < depth && at.seen ? percent(at.flat[i]) : "", i < depth && at.seen ? percent(at.stuck[i]) : "", brief(at.slope[i]), brief(at.grad[i]), brief(at.update[i])].map((v) => el("td", null, v)))));
 }
 
 /** What zh.diagnostics found, as paragraphs. */
@@ -154,7 +162,7 @@ const SHOWN = { f: { tanh: "tanh", relu: "ReLU" }, norm: { none: "none", batch: 
 const START = { f: "tanh", norm: "none", gain: "own", lr: 0.1, optimizer: "SGD", depth: 8, width: 48, step: 0 };
 const PRESETS = [
   ["Good net", { step: 100 }], ["What the chat said", { gain: "0.71" }], ["Gain 3", { f: "relu", gain: "3" }],
-  ["Gain 3, layernorm", { f: "relu", gain: "3", norm: "layer" }], ["Too hot", { f: "relu", lr: 1, step: 100 }], ["Too cold", { lr: 0.001, step: 100 }],
+  ["Gain 3, layernorm", { f: "relu", gain: "3", norm: "layer" }], ["Too hot", { f: "relu", lr: 1, step: 3 }], ["Too cold", { lr: 0.001, step: 100 }],
   ["Adam at 0.1", { optimizer: "Adam", step: 30 }],
 ];
 
@@ -167,13 +175,13 @@ function explorer(root, model, data) {
   const index = (t, some) => some.reduce((sum, key) => sum * options[key].length + options[key].indexOf(t[key]), 0);
   const own = (t) => (t.f === "tanh" ? "5/3" : "√2"), labels = { f: "activation", norm: "normalisation", gain: "gain", lr: "learning rate", optimizer: "optimiser", depth: "hidden layers", width: "width" };
   const pickers = Object.fromEntries(["f", "gain", "norm", "depth", "width", "lr", "optimizer"].map((key) => [key,
-    select(options[key].map((v) => [v, key === "gain" && v === "own" ? "its own" : key === "gain" && v === "0.71" ? "0.71, the chat's" : SHOWN[key]?.[v] ?? v]), (v) => s.set({ [key]: typeof START[key] === "number" ? Number(v) : v }))]));
-  const steps = stepper(data, s), said = el("div", { class: "zh-said" });
+    select(options[key].map((v) => [v, key === "gain" && v === "own" ? "its own" : key === "gain" && v === "0.71" ? "0.71, the chat's" : SHOWN[key]?.[v] ?? v]), (v) => s.set({ [key]: typeof START[key] === "number" ? Number(v) : v }), { "aria-label": labels[key] })]));
+  const steps = stepper(data, s), said = el("div", { class: "zh-findings" });
   const readers = Object.fromEntries(Object.entries(data.shapes).map(([shape, packed]) => [shape, reader(packed, data, packed.recorded.length)]));
   root.append(el("div", { class: "zh-set" }, Object.entries(pickers).map(([key, node]) => field(labels[key], node))),
-    el("div", { class: "zh-row", role: "group", "aria-label": "Settings worth a look" }, PRESETS.map(([text, set]) => button(text, () => s.set({ ...START, ...set })))));
+    el("div", { class: "zh-row", role: "group", "aria-label": "Settings worth a look" }, PRESETS.map(([text, set]) => button(text, () => s.set({ ...START, ...set }))), root.closest("[data-lab]") && button("Copy the address", copy, { title: "of this setting, to share it" })));
   const draw = board(root, data);
-  root.append(el("div", { class: "zh-row zh-at" }, steps.box, root.closest("[data-lab]") && button("Copy the address", copy, { title: "of this setting, to share it" })));
+  root.append(el("div", { class: "zh-row zh-at" }, steps.box));
   const say = announcer(root);
   root.append(el("p", null, el("strong", null, "What zh.diagnostics says of this run")), said);
   const numbers = table(root);
@@ -196,7 +204,7 @@ function explorer(root, model, data) {
     const moved = at.update.slice(0, depth);
     say(at.seen ? `${SHOWN[t.f] ?? SHOWN.f[t.f]}, gain ${t.gain === "own" ? own(t) : t.gain}, step ${step}: activations ${sizes}, `
       + `gradients from ${brief(at.slope[0])} in the first to ${brief(at.slope[depth - 1])} in the last hidden layer, updates ${brief(Math.min(...moved))} to ${brief(Math.max(...moved))} of the weights. `
-      + (list.length ? `Found: ${list.map((f) => f[0].replace(/[.:].*/, "")).join("; ")}.` : "Nothing found.") : `Step ${step}: the numbers of this run are not finite any more.`);
+      + `zh.diagnostics finds ${["nothing", "one thing"][list.length] ?? list.length + " things"} wrong.` : `Step ${step}: the numbers of this run are not finite any more.`);
   }
   update();
   s.on(update);
@@ -212,15 +220,16 @@ function game(root, model, data) {
   for (let i = order.length - 1; i > 0; i--) { const j = Math.floor(random() * (i + 1)); [order[i], order[j]] = [order[j], order[i]]; }
   const round = () => Math.max(1, Math.round(Number(s.get("round"))) || 1), which = () => order[(round() - 1) % order.length];
   const score = { right: 0, played: 0, streak: 0, best: 0 }, tally = el("output", { class: "zh-numbers" }), steps = stepper(data, s);
-  const layer = select([["", "which layer?"], ...[...Array(runs.depth).keys()].map((i) => [String(i + 1), `layer ${i + 1}`])], () => {});
-  const kind = select([["", "what is wrong?"], ...Object.entries(kinds), ["none", "nothing: it is sound"]], () => { layer.disabled = kind.value === "none"; });
+  const layer = select([["", "which layer?"], ...[...Array(runs.depth).keys()].map((i) => [String(i + 1), `layer ${i + 1}`])], () => {}, { "aria-label": "layer" });
+  const kind = select([["", "what is wrong?"], ...Object.entries(kinds), ["none", "nothing: it is sound"]], () => { layer.disabled = kind.value === "none"; }, { "aria-label": "break" });
   const answer = button("This is it", judge), next = button("Another network", () => s.set({ round: round() + 1, step: 0 }));
-  const told = el("div", { class: "zh-said" }), title = el("p");
+  const told = el("div", { class: "zh-findings" }), title = el("p");
   let done = null; // the round that was answered
   root.append(title);
   const draw = board(root, data);
-  root.append(el("div", { class: "zh-row zh-at" }, steps.box), el("div", { class: "zh-row" }, field("layer", layer), field("break", kind), answer, next), tally);
-  const say = announcer(root), numbers = (root.append(told), table(root));
+  root.append(el("div", { class: "zh-row zh-at" }, steps.box), el("div", { class: "zh-set zh-guess" }, field("layer", layer), field("break", kind)),
+    el("div", { class: "zh-row" }, answer, next, tally));
+  const say = announcer(root), line = root.lastElementChild, numbers = (root.append(told), table(root));
 
   function judge() {
     if (done === round()) return;
@@ -231,11 +240,11 @@ function game(root, model, data) {
     score.played++; score.right += right; score.streak = right ? score.streak + 1 : 0; score.best = Math.max(score.best, score.streak);
     const truth = it.broken ? `Layer ${it.layer}: ${kinds[it.broken]}.` : "This network is sound.";
     const verdict = right ? `Right. ${truth}` : `${place && it.broken && guess.broken ? "The layer is right, the break is not." : guess.broken === it.broken && it.broken ? "The break is right, the layer is not." : "No."} ${truth}`;
-    told.replaceChildren(el("p", { class: right ? "zh-ok" : "zh-no" }, el("strong", null, verdict)), el("p", null, it.why),
-      el("p", null, it.named ? "zh.diagnostics named it:" : it.broken ? "zh.diagnostics did not name it. What it said:" : "zh.diagnostics said:"), ...findings(it.said));
+    told.replaceChildren(el("p", null, it.named ? "zh.diagnostics named it:" : it.broken ? "zh.diagnostics did not name it. What it said:" : "zh.diagnostics said:"), ...findings(it.said));
     tally.textContent = words();
     answer.disabled = true;
-    say(`${verdict} ${it.why} ${words()}`);
+    line.className = "zh-live " + (right ? "zh-ok" : "zh-no");
+    say(`${verdict} ${it.why}`);
     next.focus();
   }
   const words = () => (score.played ? `${score.right} of ${score.played} right, ${score.streak} in a row, ${score.best} at best.` : "");
@@ -243,8 +252,8 @@ function game(root, model, data) {
   function update() {
     const run = which(), step = stepOf(data, s), it = cases[run];
     if (round() !== last) {
-      last = round(); done = null; answer.disabled = false; layer.value = kind.value = ""; layer.disabled = false; told.replaceChildren();
-      say(`Network ${last}: ${SHOWN.f[it.f]}, ${runs.depth} hidden layers. Look at its steps, then choose.`);
+      last = round(); done = null; answer.disabled = false; layer.value = kind.value = ""; layer.disabled = false; told.replaceChildren(); line.className = "zh-live";
+      say(`This is network ${last}. Look at its steps, then choose.`);
     }
     title.textContent = `Network ${last}: ${SHOWN.f[it.f]}, ${runs.depth} hidden layers.`;
     steps.show(step, String(step), `step ${step}`);

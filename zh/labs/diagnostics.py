@@ -263,8 +263,9 @@ class Nets:
             dot = (changes[name] * grads[name]).flatten(1).sum(1).tolist()
             for r, record in enumerate(records):
                 scale = moved[r] * slopes[r].rms * p[r].numel()
+                shape = tuple(p[r].shape) if name.endswith("weight") else tuple(p[r, 0].shape)
                 record.parameters[name] = ParameterRecord(
-                    name, name.rpartition(".")[0], tuple(p.shape[1:]), True, size[r],
+                    name, name.rpartition(".")[0], shape, True, size[r],
                     None if hidden[r] else slopes[r], moved[r], dot[r] / scale if scale else None)
         ends = [*(f"{self.f} {i + 1}" for i in range(self.depth)), "output"]
         bars = np.stack([_bars(out[name], self.f) for name in ends[:-1]], 1)
