@@ -99,6 +99,15 @@ def test_the_first_steps_keep_step_zero_on_a_logarithmic_axis():
     assert right.get_xscale() == "log" and right.texts[0].get_text() == "ln 27"
 
 
+def test_levels_too_close_to_name_are_drawn_without_a_name():
+    levels = {"pairs": 2.55, "letters": 2.88, "ln 27": 3.296}
+    near = plots.first_steps([1.0], ".", {0: 3.3, 1: 3.2}, levels).axes[1]
+    far = plots.first_steps([1.0], ".", {0: 12.0, 1: 11.0}, levels).axes[1]
+    assert [text.get_text() for text in near.texts] == ["ln 27", "letters", "pairs"]
+    assert [text.get_text() for text in far.texts] == ["ln 27"]
+    assert len(near.lines) == len(far.lines) == 4
+
+
 def test_the_escape_has_a_line_through_its_waiting_times():
     waits = {1e-6: 900, 1e-4: 600, 1e-2: 300}
     fig = plots.escape({"0": [0.7] * 50, "0.1": [0.5] * 50}, waits)

@@ -58,7 +58,7 @@ def depth_profile(
         ax.axhline(1, color=INK, linewidth=0.6, linestyle=":")
         ax.set(xlabel="layer")
         ax.set_title(title, fontsize=11)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
 
 
@@ -238,11 +238,15 @@ def first_steps(guess: Sequence[float], letters: str, curve: Mapping[int, float]
     left.set_ylim(0, max(0.3, 1.05 * max(guess)))
     left.set_title("its first guess", fontsize=11)
     right.plot([max(1, s) for s in curve], list(curve.values()), "o-", color=ORANGE, markersize=4)
-    for name, level in levels.items():
-        right.axhline(level, color=INK, linewidth=0.8, linestyle=":")
-        right.text(max(curve), level, name, ha="right", va="bottom", fontsize=9.5)
     right.set_xscale("log")
-    right.set_ylim(2.4, max(4.2, 1.03 * max(curve.values())))
+    low, high = 2.4, max(4.2, 1.03 * max(curve.values()))
+    right.set_ylim(low, high)
+    named = math.inf
+    for name, level in sorted(levels.items(), key=lambda pair: -pair[1]):
+        right.axhline(level, color=INK, linewidth=0.8, linestyle=":")
+        if named - level > 0.1 * (high - low):  # else the names would lie on one another
+            right.text(max(curve), level, name, ha="right", va="bottom", fontsize=9.5)
+            named = level
     right.set_xticks([1, 10, 100], ["0", "10", "100"])
     right.minorticks_off()
     right.set_title("loss on new names", fontsize=11)
