@@ -8,12 +8,7 @@ import torch
 
 from zh import activations
 from zh.exercises import Exercise
-
-
-def _normal(*shape: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
+from zh.exercises._inputs import normal
 
 # ---------------------------------------------------------------- the unit that is dead
 
@@ -75,7 +70,7 @@ def _silu_itself(x):
 
 def _silu_inputs():
     yield (torch.linspace(-6, 6, 25, dtype=torch.float64),)
-    yield (_normal(3, 4, seed=1),)
+    yield (normal(3, 4, seed=1),)
 
 
 def _dead(h):
@@ -108,7 +103,7 @@ def _dead_strict(h):
 
 def _dead_inputs():
     for seed, (n, units) in enumerate([(5, 8), (12, 6), (3, 3)]):
-        z = _normal(n, units, seed=seed) - torch.linspace(0, 3, units, dtype=torch.float64)
+        z = normal(n, units, seed=seed) - torch.linspace(0, 3, units, dtype=torch.float64)
         yield (z,)
     yield (torch.tensor([[0.0, -1.0, 2.0], [0.0, 0.5, -3.0]]),)
 
@@ -133,8 +128,8 @@ def _restart_all(weight, out, dead, fresh):
 def _restart_inputs():
     for seed, (n, units, classes) in enumerate([(2, 6, 2), (3, 5, 4)]):
         dead = torch.arange(units) % 3 == 1
-        yield (_normal(n, units, seed=seed), _normal(units, classes, seed=seed + 5), dead,
-               _normal(n, units, seed=seed + 9))
+        yield (normal(n, units, seed=seed), normal(units, classes, seed=seed + 5), dead,
+               normal(n, units, seed=seed + 9))
 
 
 EXERCISES = [

@@ -8,12 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from zh.exercises import Exercise
-
-
-def _normal(*shape: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
+from zh.exercises._inputs import normal
 
 # ---------------------------------------------------------------- numbers
 
@@ -72,9 +67,9 @@ def _fold_no_gain(weight, bias, gain, shift, mean, var, eps):
 
 def _fold_inputs():
     for seed, (fan_in, units) in enumerate([(3, 4), (6, 2)]):
-        yield (_normal(fan_in, units, seed=seed), _normal(units, seed=seed + 10),
-               _normal(units, seed=seed + 20) + 2, _normal(units, seed=seed + 30),
-               _normal(units, seed=seed + 40), _normal(units, seed=seed + 50).square() + 0.5, 1e-3)
+        yield (normal(fan_in, units, seed=seed), normal(units, seed=seed + 10),
+               normal(units, seed=seed + 20) + 2, normal(units, seed=seed + 30),
+               normal(units, seed=seed + 40), normal(units, seed=seed + 50).square() + 0.5, 1e-3)
 
 
 # ---------------------------------------------------------------- RMS normalisation, backwards
@@ -117,8 +112,8 @@ def _rms_gain_kept(dout, x, gain, eps):
 
 def _rms_inputs():
     for seed, (n, C) in enumerate([(4, 3), (5, 7)]):
-        yield (_normal(n, C, seed=seed), 2 * _normal(n, C, seed=seed + 5) + 1,
-               _normal(C, seed=seed + 9), 1e-3)
+        yield (normal(n, C, seed=seed), 2 * normal(n, C, seed=seed + 5) + 1,
+               normal(C, seed=seed + 9), 1e-3)
 
 
 # ---------------------------------------------------------------- ghost batches
@@ -154,7 +149,7 @@ def _ghost_count(x, k, eps):
 
 def _ghost_inputs():
     for seed, (n, C, k) in enumerate([(12, 3, 4), (10, 2, 5), (6, 4, 2)]):
-        yield (2 * _normal(n, C, seed=seed) + 1, k, 1e-5)
+        yield (2 * normal(n, C, seed=seed) + 1, k, 1e-5)
 
 
 EXERCISES = [

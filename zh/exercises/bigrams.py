@@ -9,12 +9,8 @@ import torch
 
 from zh import data
 from zh.exercises import Exercise
+from zh.exercises._inputs import generator
 from zh.ngrams import NGram
-
-
-def _generator(seed):
-    return torch.Generator().manual_seed(seed)
-
 
 # ---------------------------------------------------------------- indexing instead of one-hot
 
@@ -46,7 +42,7 @@ def _nll_bits(W, x, y):
 
 def _nll_inputs():
     for seed, (many, n) in enumerate([(27, 40), (5, 3), (27, 1)]):
-        g = _generator(seed)
+        g = generator(seed)
         W = 2 * torch.randn(many, many, generator=g)
         x = torch.randint(0, many, (n,), generator=g)
         yield W, x, torch.randint(0, many, (n,), generator=g)
@@ -76,7 +72,7 @@ def _draw_inputs():
     yield p, torch.tensor([0.1, 0.3, 0.74, 0.76, 0.99, 0.0], dtype=torch.float64)
     yield p, torch.tensor([0.25, 0.75, 0.875], dtype=torch.float64)
     yield torch.tensor([0.0, 0.0, 1.0]).double(), torch.tensor([0.0, 0.5]).double()
-    yield p, torch.rand(200, generator=_generator(1), dtype=torch.float64)
+    yield p, torch.rand(200, generator=generator(1), dtype=torch.float64)
 
 
 # ---------------------------------------------------------------- trigrams

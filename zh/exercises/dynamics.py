@@ -9,14 +9,10 @@ import torch
 from zh import training
 from zh.diagnostics.statistics import SATURATED
 from zh.exercises import Exercise
+from zh.exercises._inputs import normal
 
 OWN_UP = "Its own line rises by 1, the others fall by 1"
 SATURATED_2 = "Layer 2: tanh units saturated for all examples"
-
-
-def _normal(*shape: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 # ---------------------------------------------------------------- update over data
@@ -55,8 +51,8 @@ def _ratio_mean(before, after):
 
 def _ratio_inputs():
     for seed, (shape, size) in enumerate([((6, 4), 0.3), ((5,), 0.02), ((2, 3, 4), 1.7)]):
-        before = _normal(*shape, seed=seed) + 0.5
-        yield before, before + size * _normal(*shape, seed=seed + 9)
+        before = normal(*shape, seed=seed) + 0.5
+        yield before, before + size * normal(*shape, seed=seed + 9)
 
 
 # ---------------------------------------------------------------- stuck units
@@ -90,8 +86,8 @@ def _stuck_any(h):
 
 def _stuck_inputs():
     for seed, (n, units) in enumerate([(6, 8), (9, 5), (4, 10)]):
-        h = torch.tanh(2 * _normal(n, units, seed=seed))
-        h[:, :3] = torch.tanh(6 + _normal(n, 3, seed=seed + 5).abs())
+        h = torch.tanh(2 * normal(n, units, seed=seed))
+        h[:, :3] = torch.tanh(6 + normal(n, 3, seed=seed + 5).abs())
         h[:, 1] = -h[:, 1]
         h[::2, 2] = -h[::2, 2]
         h[0, :] = 0.99
@@ -171,8 +167,8 @@ def _rates_squared(weights, grads, share):
 
 
 def _rates_inputs():
-    weights = [_normal(4, 5, seed=1), 0.1 * _normal(5, 5, seed=2), _normal(5, 2, seed=3)]
-    grads = [_normal(4, 5, seed=4), 3 * _normal(5, 5, seed=5), 0.01 * _normal(5, 2, seed=6)]
+    weights = [normal(4, 5, seed=1), 0.1 * normal(5, 5, seed=2), normal(5, 2, seed=3)]
+    grads = [normal(4, 5, seed=4), 3 * normal(5, 5, seed=5), 0.01 * normal(5, 2, seed=6)]
     yield weights, grads, 1e-3
     yield weights[:2], [grads[0], torch.zeros(5, 5, dtype=torch.float64)], 0.02
 

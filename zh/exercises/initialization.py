@@ -9,10 +9,7 @@ import torch
 
 from zh import init
 from zh.exercises import Exercise
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from zh.exercises._inputs import generator
 
 
 def _telling(judge):
@@ -39,7 +36,7 @@ SLOPES = (0.0, 0.1, 0.5, 1.0)
 def _judge_weights(weights):
     """By what a draw does to a signal, and by its shape, mean and repetition."""
     for slope in SLOPES:
-        w = weights(300, 500, slope, _generator(1))
+        w = weights(300, 500, slope, generator(1))
         if not torch.is_tensor(w) or w.shape != (300, 500):
             shape = tuple(w.shape) if torch.is_tensor(w) else type(w).__name__
             return (f"weights(300, 500, {slope:g}, generator) must be a tensor (fan_in, fan_out), "
@@ -50,7 +47,7 @@ def _judge_weights(weights):
                     "not finite.")
         if w.std() == 0 or bool((w.std(1) < 1e-9).all()):
             return "All units have the same weights: they would stay the same for ever."
-        if not torch.equal(w, weights(300, 500, slope, _generator(1))):
+        if not torch.equal(w, weights(300, 500, slope, generator(1))):
             return ("Two calls with generators in the same state give different weights: hand the "
                     "generator to torch.randn.")
         if abs(w.mean()) > 0.1 * w.std():
@@ -138,7 +135,7 @@ def _nets():
     """(weights, batch): too small, too large, uneven, and one after the other otherwise."""
     for seed, scales in enumerate([[0.01] * 12, [30.0] * 12, [10.0 ** (i % 5 - 2) for i in
                                                               range(12)]]):  # fmt: skip
-        g = _generator(seed)
+        g = generator(seed)
         weights = [s * torch.randn(64, 64, generator=g) / 8 for s in scales]
         yield weights, 2 * torch.randn(256, 64, generator=g) + 0.5
 

@@ -11,19 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from zh import data, training
 from zh.exercises import Exercise
+from zh.exercises._inputs import generator, integers, normal
 from zh.mlp import MLP
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def _normal(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(shape, generator=_generator(seed), dtype=torch.float64)
-
-
-def _integers(high: int, *shape: int, seed: int) -> torch.Tensor:
-    return torch.randint(high, shape, generator=_generator(seed))
 
 
 class _Calls(TorchFunctionMode):
@@ -65,7 +54,7 @@ def _embed(x, C):
 
 def _embed_inputs():
     for seed, (n, block, vocab, dim) in enumerate([(1, 1, 3, 2), (5, 3, 27, 10), (4, 2, 6, 3)]):
-        yield _integers(vocab, n, block, seed=seed), _normal(vocab, dim, seed=seed)
+        yield integers(vocab, n, block, seed=seed), normal(vocab, dim, seed=seed)
 
 
 def _looks_up(embed):
@@ -94,7 +83,7 @@ def _cross_entropy(logits, y):
 
 def _cross_entropy_inputs():
     for seed, (n, vocab) in enumerate([(1, 2), (4, 3), (32, 27)]):
-        logits, y = 3 * _normal(n, vocab, seed=seed), _integers(vocab, n, seed=seed)
+        logits, y = 3 * normal(n, vocab, seed=seed), integers(vocab, n, seed=seed)
         yield logits, y
         yield logits + 1000, y
         yield 300 * logits, y
@@ -118,10 +107,10 @@ def _summed(logits, y):
 
 
 def _wild(seed: int) -> MLP:
-    model = MLP(generator=_generator(seed))
+    model = MLP(generator=generator(seed))
     with torch.no_grad():
         for p in model.parameters():
-            p.normal_(generator=_generator(seed + 1))
+            p.normal_(generator=generator(seed + 1))
     return model
 
 
@@ -141,7 +130,7 @@ def _quiet(start):
     """Judge a function that changes the parameters of a wild network in place."""
     if not callable(start):
         return None
-    x, y = _integers(27, 500, 3, seed=5), _integers(27, 500, seed=6)
+    x, y = integers(27, 500, 3, seed=5), integers(27, 500, seed=6)
     for seed in (0, 10):
         model = _wild(seed)
         try:
@@ -188,7 +177,7 @@ def _dev_after(plan) -> float:
     """Dev loss of the book's network after 3000 steps under a schedule."""
     train, dev, _ = data.split(data.names("bundled"))
     X, Y = data.windows(train, 3)
-    g = _generator(1)
+    g = generator(1)
     model = MLP(generator=g)
     training.train(model, lambda g: data.batch(X, Y, 32, g), STEPS, lr=plan, generator=g,
                    progress=False)
@@ -237,9 +226,9 @@ def _direct_inputs():
     for seed, (n, block, dim, hidden, vocab) in enumerate([(5, 2, 3, 4, 7), (8, 3, 2, 5, 9)]):
         shapes = dict(C=(vocab, dim), W1=(block * dim, hidden), b1=(hidden,), W2=(hidden, vocab),
                       b2=(vocab,), W=(block * dim, vocab))
-        p = SimpleNamespace(**{name: _normal(*shape, seed=10 * seed + i)
+        p = SimpleNamespace(**{name: normal(*shape, seed=10 * seed + i)
                                for i, (name, shape) in enumerate(shapes.items())})
-        yield p, _integers(vocab, n, block, seed=seed)
+        yield p, integers(vocab, n, block, seed=seed)
 
 
 def _without(p, X):

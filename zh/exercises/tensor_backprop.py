@@ -7,11 +7,7 @@ from types import SimpleNamespace
 import torch
 
 from zh.exercises import Exercise
-
-
-def _normal(*shape: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+from zh.exercises._inputs import normal
 
 
 def _autograd(fn, dout: torch.Tensor, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -26,8 +22,8 @@ def _division(dout, a, b):
 def _division_inputs():
     shapes = [((3, 4), (3, 4)), ((3, 4), (3, 1)), ((3, 4), (4,)), ((1, 4), (3, 1)), ((3, 4), ())]
     for seed, (a, b) in enumerate(shapes):
-        a, b = _normal(*a, seed=seed), 1 + _normal(*b, seed=seed + 50).abs()
-        yield _normal(*(a / b).shape, seed=seed + 90), a, b
+        a, b = normal(*a, seed=seed), 1 + normal(*b, seed=seed + 50).abs()
+        yield normal(*(a / b).shape, seed=seed + 90), a, b
 
 
 def _softmax(dout, probs):
@@ -36,7 +32,7 @@ def _softmax(dout, probs):
 
 def _softmax_inputs():
     for seed, shape in enumerate([(1, 2), (4, 3), (5, 27)]):
-        yield _normal(*shape, seed=seed), torch.softmax(_normal(*shape, seed=seed + 9), 1)
+        yield normal(*shape, seed=seed), torch.softmax(normal(*shape, seed=seed + 9), 1)
 
 
 def _layernorm(dout, x, gain, eps):
@@ -51,9 +47,9 @@ def _layernorm(dout, x, gain, eps):
 def _layernorm_inputs():
     for seed, (n, h) in enumerate([(1, 3), (4, 2), (6, 10)]):
         yield (
-            _normal(n, h, seed=seed),
-            _normal(n, h, seed=seed + 9),
-            1 + 0.3 * _normal(h, seed=seed + 20),
+            normal(n, h, seed=seed),
+            normal(n, h, seed=seed + 9),
+            1 + 0.3 * normal(h, seed=seed + 20),
             1e-5,
         )
 
@@ -115,7 +111,7 @@ def _deep_inputs():
         ]
         p = SimpleNamespace(
             **{
-                name: 0.5 * _normal(*shape, seed=10 * seed + i)
+                name: 0.5 * normal(*shape, seed=10 * seed + i)
                 for i, (name, shape) in enumerate(zip(DEEP, shapes, strict=True))
             }
         )

@@ -6,11 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from zh.exercises import Exercise
-
-
-def _normal(*shape: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+from zh.exercises._inputs import normal
 
 
 def parameters(block: int, dim: int, hidden: int, fuse: int, vocab: int = 27) -> int:
@@ -48,7 +44,7 @@ def _fuse_kept(x, n):
 def _fuse_inputs():
     for seed, (shape, n) in enumerate([((2, 8, 3), 2), ((3, 6, 2), 3), ((2, 4, 5), 4),
                                        ((1, 2, 1), 2), ((2, 4, 3), 1)]):  # fmt: skip
-        yield _normal(*shape, seed=seed), n
+        yield normal(*shape, seed=seed), n
 
 
 # ---------------------------------------------------------------- the running mean
@@ -91,7 +87,7 @@ def _running_from_first(batches, momentum):
 
 def _running_inputs():
     for seed, (momentum, sizes) in enumerate([(0.1, (4, 4, 4)), (0.5, (6, 3)), (0.01, (5,))]):
-        yield [2 + _normal(n, 3, 5, seed=10 * seed + i) for i, n in enumerate(sizes)], momentum
+        yield [2 + normal(n, 3, 5, seed=10 * seed + i) for i, n in enumerate(sizes)], momentum
 
 
 # ---------------------------------------------------------------- a causal convolution
@@ -133,7 +129,7 @@ def _causal_padded_only(x, weight, dilation):
 
 def _causal_inputs():
     for seed, (length, n, dilation) in enumerate([(7, 2, 1), (9, 2, 4), (8, 3, 2), (5, 1, 3)]):
-        yield _normal(2, length, 3, seed=seed), _normal(n, 3, 4, seed=seed + 9), dilation
+        yield normal(2, length, 3, seed=seed), normal(n, 3, 4, seed=seed + 9), dilation
 
 
 EXERCISES = [
