@@ -163,6 +163,7 @@ def test_the_game_is_won_by_looking(lab):
     node.get_by_label("break").focus()
     page.keyboard.press("End")  # "it is sound"
     expect(node.get_by_label("layer", exact=True)).to_be_disabled()
+    page.wait_for_function(f"location.hash.includes('round={int(number) + 1}')")
     page.evaluate(f"location.hash = '#which-layer?round={number}'")  # back to the one that is cut
     expect(live).to_contain_text(f"This is network {number}.")
     choose(node, "break", "none")

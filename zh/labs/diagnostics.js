@@ -15,6 +15,7 @@ const STYLE = `
 .zh-inside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); gap: .5rem .8rem; margin: .5rem 0; }
 .zh-inside svg { display: block; width: 100%; overflow: visible; }
 .zh-lab .zh-findings { margin: .5rem 0; padding: .1rem .8rem; border-left: 4px solid var(--zh-line); min-height: 6rem; }
+.zh-lab .zh-findings:empty { visibility: hidden; }
 .zh-lab .zh-findings p { margin: .4rem 0; }
 .zh-lab details { margin: .4rem 0; } .zh-lab summary { min-height: 44px; padding: .6rem 0; cursor: pointer; }
 .cell .output:has(.zh-at) { overflow: visible !important; } /* else nothing sticks in it */
@@ -126,7 +127,8 @@ function board(root, common) {
     const y = (v) => BOTTOM - (BOTTOM - TOP) * (Math.max(low, Math.min(high, v)) - low) / (high - low);
     const line = finite.map((v, i) => `${x((i + 0.5) * common.window).toFixed(1)} ${y(v).toFixed(1)}`).join("L"), equal = Math.log(27);
     const over = finite.some((v) => v > high), broke = finite.length < values.length;
-    losses.draw(`M${left} ${TOP}V${BOTTOM}H${right}` + rule(x(step), TOP - 4), [
+    losses.draw(`M${left} ${TOP}V${BOTTOM}H${right}`, [
+      svg("path", { d: rule(x(step), TOP - 8, BOTTOM + 4), stroke: color.orange, "stroke-width": 2, "data-step": step }),
       svg("path", { d: `M${left} ${y(equal)}H${right}`, stroke: color.ink, "stroke-opacity": 0.5, "stroke-dasharray": "3 4", fill: "none" }),
       text(right, y(equal) - 4, "all letters alike", { "text-anchor": "end", "font-size": 12 }),
       finite.length ? svg("path", { d: `M${line}`, fill: "none", stroke: color.blue, "stroke-width": 2.5, "stroke-linejoin": "round", "data-loss": finite.at(-1) }) : "",
