@@ -49,10 +49,7 @@ TREE = {"tree": lambda g: WaveNet(8, 10, 68, generator=g)}
 
 
 def load() -> dict:
-    try:
-        return recorded.load("flat_or_tree")
-    except FileNotFoundError:
-        return {}
+    return recorded.load("flat_or_tree", {})
 
 
 def save(key: str, name: str, row: dict, seconds: float) -> None:

@@ -119,10 +119,7 @@ def holds(row, rung, number, parts):
 
 
 def load():
-    try:
-        return recorded.load("sweeps")
-    except FileNotFoundError:
-        return {}
+    return recorded.load("sweeps", {})
 
 
 def keep(sweep, key, row):

@@ -62,7 +62,7 @@ def test_a_row_with_other_settings_does_not_hold(record):
 
 def test_a_run_that_is_stopped_loses_no_row(record, monkeypatch):
     now = json.loads(json.dumps(record))
-    monkeypatch.setattr(recorded, "load", lambda name: now)
+    monkeypatch.setattr(recorded, "load", lambda name, default=None: now)
     monkeypatch.setattr(recorded, "save", lambda name, result: now.update(result))
     row = {**record["context"][3], "dev": [1.0]}
     sweeps.keep("context", {"model": "n-gram", "block": 4}, row)

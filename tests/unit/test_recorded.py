@@ -27,6 +27,8 @@ def test_what_was_saved_is_loaded(folder):
     recorded.save("x", result)
     assert recorded.load("x") == result
     assert [file.name for file in folder.iterdir()] == ["x.json"]
+    assert recorded.load("y", {"rows": []}) == {"rows": []}
+    assert recorded.load("x", {}) == result
     with pytest.raises(FileNotFoundError, match="no recorded result 'y'; there is x"):
         recorded.load("y")
 

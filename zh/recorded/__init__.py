@@ -13,11 +13,17 @@ from importlib import resources
 PROVENANCE = ("script", "command", "date", "versions", "seconds")
 
 
-def load(name):
-    """The recorded result `name` as a dict.  Raises FileNotFoundError, with the names there are."""
+def load(name, default=None):
+    """The recorded result `name` as a dict.
+
+    default: what there is before the first run. Without it a result that does not exist raises
+    FileNotFoundError, with the names there are.
+    """
     folder = resources.files(__name__)
     file = folder / f"{name}.json"
     if not file.is_file():
+        if default is not None:
+            return default
         there = sorted(f.name.removesuffix(".json") for f in folder.iterdir()
                        if f.name.endswith(".json"))
         raise FileNotFoundError(
