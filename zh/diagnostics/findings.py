@@ -158,23 +158,28 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        body = "".join(_finding_html(finding) for finding in self.findings)
-        if not self.findings:
-            body = "<p><strong>Nothing wrong in what was recorded.</strong></p>"
-        unseen = "".join(f"<li>{page.escape(u)}</li>" for u in self.unseen)
-        return (f'<div class="zh-diagnosis"><p>{page.escape(self.looked_at)}</p>{body}'
-                f"<p>Not visible from here:</p><ul>{unseen}</ul></div>")
+        body = "<p><strong>Nothing wrong in what was recorded.</strong></p>"
+        if self.findings:
+            body = f"<ol>{''.join(_finding_html(finding) for finding in self.findings)}</ol>"
+        state = "found" if self.findings else "silent"
+        return (f'<div class="zh-diagnosis zh-diagnosis-{state}" role="group" '
+                f'aria-label="Diagnosis"><p>{page.escape(self.looked_at)}</p>{body}'
+                f"<p>Not visible from here:</p>{_list_html('ul', self.unseen)}</div>")
+
+
+def _list_html(tag: str, texts: list[str]) -> str:
+    return f"<{tag}>{''.join(f'<li>{page.escape(t)}</li>' for t in texts)}</{tag}>"
 
 
 def _finding_html(f: Finding) -> str:
-    def items(texts):
-        return "".join(f"<li>{page.escape(t)}</li>" for t in texts)
-
+    """What, where and the numbers; causes and remedies, folded if something else explains it."""
     where = f" In <code>{page.escape(_names(f.where))}</code>." if f.where else ""
-    because = f" Probably because of: {page.escape(f.follows)}." if f.follows else ""
-    return (f"<p><strong>{page.escape(f.what)}</strong>{where}{because}<br>"
-            f"{page.escape(f.evidence)}</p><p>Likely causes</p><ol>{items(f.causes)}</ol>"
-            f"<p>Try</p><ol>{items(f.remedies)}</ol>")
+    because = f" Probably because of <code>{page.escape(f.follows)}</code>." if f.follows else ""
+    return (f"<li><p><strong>{page.escape(f.what)}</strong>{where}{because}</p>"
+            f"<p>Evidence (<code>{page.escape(f.code)}</code>): {page.escape(f.evidence)}.</p>"
+            f"<details{'' if f.follows else ' open'}><summary>Causes, and what to try</summary>"
+            f"<p>Likely causes, the likeliest first:</p>{_list_html('ol', f.causes)}"
+            f"<p>Try, in this order:</p>{_list_html('ol', f.remedies)}</details></li>")
 
 
 def _names(names: list[str], most: int = 4) -> str:

@@ -102,9 +102,17 @@ class Values:
         return len(np.unique(marks[0] * 1e5 + marks[1]))
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    """The numbers of a tensor: without graph, dense, real, float32 or float64, in main memory."""
+def _cheap(tensor: torch.Tensor) -> torch.Tensor | np.ndarray:
+    """The tensor without graph, as an array where that copies nothing: its slices cost less."""
     x = tensor.detach()
+    plain = x.dtype in (torch.float32, torch.float64) and x.layout == torch.strided
+    return x.numpy() if plain and x.device.type == "cpu" else x
+
+
+def _array(x: torch.Tensor | np.ndarray) -> np.ndarray:
+    """The numbers of a tensor: dense, real, float32 or float64, in main memory."""
+    if isinstance(x, np.ndarray):
+        return x
     if x.layout != torch.strided:
         x = x.to_dense()
     if x.is_complex():
@@ -148,10 +156,10 @@ def entries(tensor: torch.Tensor) -> Values | None:
     count = tensor.numel()
     if count == 0:
         return None
-    part = tensor
+    part = _cheap(tensor)
     if count > LARGEST and tensor.layout == torch.strided:
-        part = tensor.reshape(-1)[::math.ceil(count / LARGEST)]
-    flat = _array(part).reshape(-1)
+        part = part.reshape(-1)[::math.ceil(count / LARGEST)]
+    flat = np.ascontiguousarray(_array(part)).reshape(-1)
     low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
     if not _finite(tensor, low, high):
         return _broken(tensor)
@@ -161,7 +169,7 @@ def entries(tensor: torch.Tensor) -> Values | None:
     if not math.isfinite(rms):                        # the squares overflowed, not the entries
         rms = math.sqrt(float(np.square(flat, dtype=np.float64).mean()))
     return Values(count, mean, math.sqrt(max(rms * rms - mean * mean, 0.0)), rms, low, high,
-                  1 - np.count_nonzero(flat) / flat.size, 0, _histogram(flat, low, high))
+                  1 - int(np.count_nonzero(flat)) / flat.size, 0, _histogram(flat, low, high))
 
 
 def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values | None:
@@ -172,8 +180,8 @@ def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values 
     count = tensor.numel()
     if count == 0:
         return None
-    x = tensor.detach()
-    x = x.reshape(-1, 1) if x.ndim < 2 else x.movedim(axis, -1)   # (examples, ..., units)
+    x = _cheap(tensor)
+    x = x.reshape(-1, 1) if x.ndim < 2 else x.swapaxes(axis, -1)  # (examples, ..., units)
     units = x.shape[-1]
     if count > LARGEST:
         enough = max(LARGEST // units, FEWEST)
@@ -199,10 +207,10 @@ def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values 
         middle, half = (0.5, 0.5) if "sigmoid" in kind else (0.0, 1.0)
         flat = half * SATURATED
         dead = (low > middle + flat) | (high < middle - flat)
-        saturated = np.count_nonzero(np.abs(x - middle if middle else x) > flat) / x.size
+        saturated = int(np.count_nonzero(np.abs(x - middle if middle else x) > flat)) / x.size
     same = high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low))
     return Values(count, whole, math.sqrt(max(square - whole * whole, 0.0)), math.sqrt(square),
-                  lowest, highest, 1 - np.count_nonzero(x) / x.size, 0,
+                  lowest, highest, 1 - int(np.count_nonzero(x)) / x.size, 0,
                   _histogram(x.ravel(), lowest, highest), count // units, saturated, dead,
                   same, mean, std)
 
