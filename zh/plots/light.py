@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from zh import page
 
 WIDTH, HEIGHT = 308, 216  # of one panel, in CSS pixels; two fill the column
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 26, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 26, 40
 COLUMNS = 2
 
 
