@@ -1,12 +1,14 @@
 """Run: python -m pytest tests/unit/test_diagnostics.py
 
 What a Recorder says against the same numbers from saved activations and from autograd; what it
-leaves behind; and the rules of `diagnose`, one fault at a time (tests/unit/test_battery.py has the
+leaves behind; and the rules of `diagnose`, one fault at a time (tests/runs/test_battery.py has the
 networks of the battery).
 """
 import copy
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -610,3 +612,10 @@ def test_a_copy_of_a_watched_model_is_free():
     recorder = run(model, x, y)
     twin = copy.deepcopy(model)
     assert hooks(twin) == 0 and len(recorder) == 3
+
+
+def test_the_example_of_the_readme_names_the_layer(capsys):
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf8")
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], {})
+    said = capsys.readouterr().out
+    assert re.search(r"1\. A layer is dead.*\n +where: +3\n", said), said
