@@ -107,14 +107,11 @@ def dot(logits, y):
         ("floor-of-eight", 1.0397, "mean over all eight"),
     ],
 )
-def test_a_slip_is_named(name, answer, words, monkeypatch):
-    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
-    reply = check(name, answer)
-    assert not reply and words in reply.text
+def test_a_slip_is_named(slip, name, answer, words):
+    slip(name, answer, words)
 
 
 def test_a_constant_rate_is_told_to_fall(monkeypatch):
-    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
     monkeypatch.setattr(chapter, "STEPS", 60)
     reply = check("right-schedule", training.constant(0.09))
     assert not reply and "let it fall" in reply.text
@@ -125,8 +122,7 @@ def test_a_constant_rate_is_told_to_fall(monkeypatch):
     (training.cosine(0.3, 3000), True),
     (training.constant(0.3), False),
 ])
-def test_a_rate_that_falls_is_right_and_a_constant_one_is_not(plan, right, monkeypatch):
-    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+def test_a_rate_that_falls_is_right_and_a_constant_one_is_not(plan, right):
     assert bool(check("right-schedule", plan)) is right
 
 

@@ -24,8 +24,7 @@ def test_every_mistake_of_the_count_is_another_number():
     assert len(set(values)) == len(values)
 
 
-def test_layers_of_the_package_are_right_answers(monkeypatch):
-    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+def test_layers_of_the_package_are_right_answers():
     assert check("fuse-neighbours", lambda x, n: FlattenConsecutive(n)(x))
 
     def running(batches, momentum):
@@ -64,18 +63,15 @@ def test_layers_of_the_package_are_right_answers(monkeypatch):
     ("shape-after-two", "(4, 2, 68)", "after the linear layer"),
     ("tree-parameters", 22397, "model of the chapter"),
 ])  # fmt: skip
-def test_a_slip_is_named(name, answer, words, monkeypatch):
-    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
-    reply = check(name, answer)
-    assert not reply and words in reply.text, reply.text
+def test_a_slip_is_named(slip, name, answer, words):
+    slip(name, answer, words)
 
 
 @pytest.mark.parametrize("name, answer", [
     ("shape-after-two", (4, 2, 136)), ("shape-after-two", torch.Size([4, 2, 136])),
     ("batch-of-one", "third"), ("tree-parameters", "23,621"),
 ])  # fmt: skip
-def test_what_the_page_prints_is_an_answer(name, answer, monkeypatch):
-    monkeypatch.delenv("ZH_STATIC_BUILD", raising=False)
+def test_what_the_page_prints_is_an_answer(name, answer):
     assert check(name, answer)
 
 
