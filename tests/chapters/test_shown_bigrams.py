@@ -1,15 +1,7 @@
-"""The bigram chapter shows the count model as it stands in the package; its record is whole."""
+"""The record of the bigram chapter is whole."""
 
-from tests.chapters.test_shown_source import blocks, dedented
 from tests.conftest import ROOT
 from zh import recorded
-from zh.ngrams import NGram
-
-
-def test_the_count_model_stands_in_the_page_as_it_is(site):
-    shown = "\n".join(blocks(site, "book/bigrams"))
-    for method in (NGram.fit, NGram.probabilities):
-        assert dedented(method) in shown, method.__qualname__
 
 
 def test_what_the_recorded_leak_says_agrees_with_itself():

@@ -3,11 +3,33 @@
 import inspect
 import re
 
+import pytest
 from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import autograd, neurons
+from zh import autograd, data, neurons, wavenet
+from zh import backward as bw
+from zh.layers import FlattenConsecutive, Sequential
+from zh.mlp import MLP
+from zh.ngrams import NGram
+
+TAUGHT = {
+    "backprop": [autograd.Value.__init__, autograd.Value.__add__, autograd.Value.__mul__,
+                 autograd.Value.backward, autograd.Value.__rsub__, autograd.topological,
+                 neurons.Neuron.__call__, neurons.weighted_sum],
+    "tensor_backprop": [bw.forward, bw.unbroadcast, bw.mul_backward, bw.matmul_backward,
+                        bw.exp_backward, bw.log_backward, bw.tanh_backward, bw.pow_backward,
+                        bw.max_backward, bw.pick_backward, bw.embedding_backward,
+                        bw.loss_to_logits, bw.logits_to_hpreact, bw.hpreact_to_hprebn,
+                        bw.hprebn_to_C, bw.cross_entropy_backward, bw.batchnorm_backward,
+                        bw.side_by_side],
+    "bigrams": [NGram.fit, NGram.probabilities],
+    "mlp": [data.windows, MLP.__init__, MLP._passes],
+    "wavenet": [FlattenConsecutive, wavenet.WaveNet.__init__, Sequential.forward,
+                Sequential.named_parameters, Sequential.train, wavenet.FuseDilated.forward,
+                wavenet.convolution],
+}  # fmt: skip
 
 
 def blocks(site, page):
@@ -23,12 +45,20 @@ def test_backprop_shows_the_whole_module(site):
     assert inspect.getsource(autograd).strip() in blocks(site, "book/backprop")
 
 
-def test_backprop_shows_its_pieces(site):
-    shown = "\n".join(blocks(site, "book/backprop"))
-    Value, Neuron = autograd.Value, neurons.Neuron
-    methods = Value.__init__, Value.__add__, Value.__mul__, Value.backward, Value.__rsub__
-    for thing in (*methods, autograd.topological, Neuron.__call__, neurons.weighted_sum):
-        assert dedented(thing) in shown, thing.__qualname__
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_chapter_shows_what_it_teaches_from_its_source(site, name):
+    shown = blocks(site, f"book/{name}")
+    for thing in TAUGHT[name]:
+        source = dedented(thing)
+        assert any(source in block for block in shown), thing.__qualname__
+
+
+@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet"])
+def test_what_it_shows_fits_the_column(name):
+    """About 80 characters fit beside the table of contents; a phone scrolls."""
+    for thing in TAUGHT[name]:
+        wide = [line for line in dedented(thing).splitlines() if len(line) > 80]
+        assert not wide, (thing.__qualname__, wide)
 
 
 def test_backprop_retypes_nothing():
