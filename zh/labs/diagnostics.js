@@ -34,8 +34,9 @@ function reader(packed, common, runs) {
   const code = Object.fromEntries([...common.digits].map((c, i) => [c, i])), { depth } = packed;
   const last = common.digits.length ** 2 - 1;
   const share = (text, i) => code[text[i]] / (common.digits.length - 1);
+  const two = (text, i) => code[text[2 * i]] * common.digits.length + code[text[2 * i + 1]];
   const size = (text, i) => {
-    const c = code[text[2 * i]] * common.digits.length + code[text[2 * i + 1]];
+    const c = two(text, i);
     return c === 0 ? 0 : c === last ? Infinity : 10 ** (common.smallest + (c - 1) / common.decade);
   };
   const list = (n, f) => Array.from({ length: n }, (_, i) => f(i));
@@ -51,7 +52,7 @@ function reader(packed, common, runs) {
         slope: some(size, packed.slope), grad: some(size, packed.grad), update: some(size, packed.update),
         bars: heights(packed.bars, (step * runs + run) * depth, common.bars), bell: heights(packed.bell, (step * runs + run) * depth, common.bell) };
     },
-    loss: (run) => list(windows, (i) => size(packed.loss, run * windows + i)),
+    loss: (run) => list(windows, (i) => two(packed.loss, run * windows + i)).map((c) => (c === last ? Infinity : c / 100)),
     theory: (which) => packed.theory && { size: list(depth, (row) => size(packed.theory.size, which * depth + row)),
       slope: list(depth, (row) => size(packed.theory.slope, which * depth + row)), bars: heights(packed.theory.bars, which * depth, common.bars) },
   };
@@ -242,7 +243,7 @@ function game(root, model, data) {
     score.played++; score.right += right; score.streak = right ? score.streak + 1 : 0; score.best = Math.max(score.best, score.streak);
     const truth = it.broken ? `Layer ${it.layer}: ${kinds[it.broken]}.` : "This network is sound.";
     const verdict = right ? `Right. ${truth}` : `${place && it.broken && guess.broken ? "The layer is right, the break is not." : guess.broken === it.broken && it.broken ? "The break is right, the layer is not." : "No."} ${truth}`;
-    told.replaceChildren(el("p", null, it.named ? "zh.diagnostics named it:" : it.broken ? "zh.diagnostics did not name it. What it said:" : "zh.diagnostics said:"), ...findings(it.said));
+    told.replaceChildren(el("p", null, !it.broken ? "zh.diagnostics said:" : it.named ? "zh.diagnostics named it:" : "zh.diagnostics did not name it. What it said:"), ...findings(it.said));
     tally.textContent = words();
     answer.disabled = true;
     line.className = "zh-live " + (right ? "zh-ok" : "zh-no");

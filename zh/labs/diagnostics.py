@@ -405,7 +405,7 @@ BREAKS = {"biases": _biases, "large": _weights, "small": _weights, "cut": _cut,
 # Theory
 
 
-def theory(f: str, gain: float, norm: str, depth: int, width: int, start_rms: float) -> dict | None:
+def theory(f: str, gain: float, norm: str, depth: int, width: int, start_rms: float) -> dict:
     """What mean-field theory says of step 0: {"size", "slope", "bars"}, a row a hidden layer.
 
     The pre-activations' variance goes by the length map, or is 1 after a normalisation.  A
@@ -468,6 +468,12 @@ def _sizes(values: Iterable[float]) -> str:
     return "".join(DIGITS[c // 64] + DIGITS[c % 64] for c in map(size_code, values))
 
 
+def _losses(values: Iterable[float]) -> str:
+    """Hundredths, two characters each; LARGEST for what is not finite."""
+    codes = (min(round(100 * v), LARGEST - 1) if math.isfinite(v) else LARGEST for v in values)
+    return "".join(DIGITS[c // 64] + DIGITS[c % 64] for c in codes)
+
+
 def _shares(values: Iterable[float]) -> str:
     return "".join(DIGITS[round(63 * v)] for v in values)
 
@@ -492,7 +498,7 @@ def pack_runs(runs: list[Watched]) -> dict:
     empty = {key: [[0] * bins] * depth if (bins := {"bars": BARS, "bell": BELL}.get(key))
              else [0] * (depth + 1) for key in WRITE}
     packed = {"depth": depth, "recorded": "".join(DIGITS[len(run.seen)] for run in runs),
-              "loss": _sizes(v for run in runs for v in curve(run))}
+              "loss": _losses(v for run in runs for v in curve(run))}
     for key, write in WRITE.items():
         packed[key] = "".join(write((run.seen[i] if i < len(run.seen) else empty)[key])
                               for i in range(len(STEPS)) for run in runs)
@@ -514,7 +520,7 @@ def words(diagnosis: Diagnosis) -> list[list[str]]:
 
 COMMON = {"steps": list(STEPS), "window": WINDOW, "bars": BARS, "bell": BELL,
           "heights": HEIGHTS, "reach": REACH, "high": HIGH, "digits": DIGITS,
-          "smallest": SMALLEST, "decade": DECADE, "gains": GAINS}
+          "smallest": SMALLEST, "decade": DECADE}
 
 
 # ---------------------------------------------------------------------------
