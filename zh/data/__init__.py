@@ -262,8 +262,8 @@ def split(items, parts=(0.8, 0.1, 0.1), seed=0):
 def windows(names, block):
     """Every context of `block` letters with the letter that follows it.
 
-    A name of n letters gives n + 1 rows: the contexts start as `block` marks, and
-    the last row's answer is the mark.  For "bo" and block 3:
+    A name of n letters gives n + 1 rows: the contexts start as `block` marks,
+    and the last row's answer is the mark.  For "bo" and block 3:
 
         ...  -> b
         ..b  -> o
@@ -283,8 +283,7 @@ def windows(names, block):
             Y.append(index)
             context = [*context[1:], index]
     if not Y:
-        raise ValueError("the list of names is empty: there is no window "
-                         "to make")
+        raise ValueError("the list of names is empty: no window can be made")
     return torch.tensor(X), torch.tensor(Y)  # (N, block), (N,)
 
 
