@@ -241,11 +241,6 @@ class MeanField:
         slope = float((k * self._power[1:] * self.correlation ** (k - 1.0)).sum())
         return depth_scale(self.weight_std**2 * slope / self.q)
 
-    @property
-    def gradient_scale(self) -> float:
-        """Over how many layers the mean square of a gradient changes e times."""
-        return depth_scale(self.chi)
-
     @cached_property
     def length_slope(self) -> float:
         """The slope of the length map at q: below 1, layers bring a wrong length back to q.
@@ -258,12 +253,6 @@ class MeanField:
         slope = gaussian_mean(lambda x: f.forward(x) * f.derivative(x) * x, self.pre_std, 0.0,
                               f.kinks or (0.0,)) / self.q
         return self.weight_std**2 * slope
-
-    @property
-    def length_scale(self) -> float:
-        """Over how many layers a wrong variance of pre-activations comes e times closer to q (or,
-        with a slope above 1, e times further from it)."""
-        return depth_scale(self.length_slope)
 
     @cached_property
     def _power(self) -> Tensor:
