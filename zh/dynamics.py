@@ -218,12 +218,14 @@ def _norm(p: Tensor) -> Tensor:
 @torch.no_grad()
 def _look(hidden, grads, before, weights):
     """std, saturated, gradient, histogram, update over data: (R, L...) each."""
-    edges = torch.linspace(-1, 1, BINS + 1)
-    every = torch.stack([h.detach().flatten(1) for h in hidden], 1)        # (R, L, n)
-    place = (torch.bucketize(every, edges, right=True) - 1).clamp(0, BINS - 1)
-    counts = torch.zeros(*every.shape[:2], BINS).scatter_add_(2, place, torch.ones(()).expand(
-        place.shape))
-    slopes = torch.stack([g.flatten(1) for g in grads], 1)
-    moved = [_norm(w - b) / _norm(b) for w, b in zip(weights, before, strict=True)]
-    return (every.std(2, correction=0), (every.abs() > SATURATED).float().mean(2),
-            slopes.std(2, correction=0), counts, torch.cat(moved, 1)[:, :, 0])
+    R, ends = len(weights[0]), torch.linspace(-1, 1, BINS + 1)
+    counts = []
+    for h in hidden:
+        flat = h.detach().reshape(R, -1)
+        place = (torch.bucketize(flat, ends, right=True) - 1).clamp(0, BINS - 1)
+        counts.append(torch.zeros(R, BINS).scatter_add_(1, place, torch.ones_like(flat)))
+    measured = ([h.std((1, 2), correction=0) for h in hidden],
+                [(h.abs() > SATURATED).float().mean((1, 2)) for h in hidden],
+                [g.std((1, 2), correction=0) for g in grads], counts,
+                [(_norm(w - b) / _norm(b)).flatten() for w, b in zip(weights, before, strict=True)])
+    return tuple(torch.stack(values, 1) for values in measured)

@@ -541,6 +541,19 @@ def test_a_finding_has_words_numbers_and_advice():
     assert "<code>3" in told._repr_html_() and "—" not in text
 
 
+def test_a_diagnosis_in_html_opens_causes_and_folds_consequences():
+    model = network()
+    nn.init.constant_(model[2].bias, -50)
+    told = diagnose(run(model, *batch()))
+    html = told._repr_html_()
+    after = [f for f in told if f.follows]
+    assert after and html.count("<details open>") == len(told) - len(after)
+    assert html.count("<details>") == len(after) == html.count("Probably because of")
+    assert 'class="zh-diagnosis zh-diagnosis-found"' in html
+    told.findings.clear()
+    assert "zh-diagnosis-silent" in told._repr_html_() and "Nothing wrong" in told._repr_html_()
+
+
 def test_a_healthy_network_is_met_with_silence_and_a_caveat():
     told = diagnose(run(network(), *batch()))
     assert len(told) == 0

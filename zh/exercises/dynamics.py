@@ -90,8 +90,6 @@ def _stuck_inputs():
         h[:, :3] = torch.tanh(6 + normal(n, 3, seed=seed + 5).abs())
         h[:, 1] = -h[:, 1]
         h[::2, 2] = -h[::2, 2]
-        h[0, :] = 0.99
-        h[0, 3:] = h[0, 3:] * torch.tensor([1.0, -1.0]).repeat(units)[: units - 3]
         yield (h,)
 
 
@@ -146,12 +144,6 @@ def _rates(weights, grads, share):
 
 def _rates_upside_down(weights, grads, share):
     return torch.stack([share * g.norm() / w.norm()
-                        for w, g in zip(weights, grads, strict=True)])
-
-
-def _rates_zero(weights, grads, share):
-    """The slip: a gradient of 0 divides."""
-    return torch.stack([share * w.norm() / g.norm()
                         for w, g in zip(weights, grads, strict=True)])
 
 
@@ -316,7 +308,6 @@ EXERCISES = [
         tolerance=1e-5,
         mistakes=[
             (_rates_upside_down, "Upside down: a large gradient needs a small rate."),
-            (_rates_zero, "A matrix whose gradient is exactly 0 divides by 0: its rate is 0."),
             (_rates_no_size, "That moves all matrices by the same length; the same share of "
                              "their own size is asked."),
             (_rates_squared, "Those are squares of the sizes."),

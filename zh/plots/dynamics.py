@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -23,9 +24,14 @@ def _log(values) -> list[float]:
 
 
 def _layers(depth: int) -> list[tuple[float, str]]:
-    """Ticks at five layers or fewer, from 1 to depth."""
-    shown = sorted({round(1 + i * (depth - 1) / min(4, depth - 1)) for i in range(min(5, depth))})
+    """Ticks at all of a few layers, at some of many."""
+    shown = range(1, depth + 1) if depth <= 7 else range(1, depth + 1, 3)
     return [(layer, str(layer)) for layer in shown]
+
+
+def _means(values: Sequence[float], at: Sequence[int]) -> list[float]:
+    """Mean of the values from each place to the next one."""
+    return [sum(values[a:b]) / len(values[a:b]) for a, b in itertools.pairwise([*at, len(values)])]
 
 
 def snapshot(look: Mapping, density: Sequence[float] | None, theory: tuple[float, float]) -> str:
@@ -63,11 +69,11 @@ def snapshot(look: Mapping, density: Sequence[float] | None, theory: tuple[float
 
 
 def scheduled(rates: Sequence[float], losses: Sequence[float], updates: Mapping, chance: float,
-              top: float) -> str:
+              low: float, top: float) -> str:
     """A schedule, the loss under it, and update over data of each matrix.
 
     rates, losses: of every step. updates: {step: (matrices,)}, at three steps. chance: the loss
-    of guessing. top: the largest rate that the axes must hold.
+    of guessing, low: the lowest loss, top: the largest rate that the axes must hold.
     """
     steps, colors = len(rates), (BLUE, ORANGE, GREEN)
     ticks = [(0, "0"), (steps // 2, str(steps // 2)), (steps, str(steps))]
@@ -76,10 +82,9 @@ def scheduled(rates: Sequence[float], losses: Sequence[float], updates: Mapping,
     rate = Panel("Learning rate of the last layer", "step", (0, steps), (0, 1.05 * top), ticks,
                  [(0, "0"), (top, f"{top:g}")])
     rate.line(at, [rates[k] for k in at], BLUE)
-    loss = Panel("Loss, means of steps", "step", (0, steps), (0, 1.5 * chance), ticks,
-                 [(0, "0"), (0.5, "0.5"), (1, "1")])
-    loss.line([0, steps], [chance] * 2, GUIDE, True)
-    loss.line(at, [sum(losses[k:k + every]) / len(losses[k:k + every]) for k in at], ORANGE)
+    loss = Panel("Loss, means of steps", "step", (0, steps), (low, chance + 0.3), ticks,
+                 [(low, f"{low:g}"), (chance, f"{chance:.2f}")])
+    loss.line([0, steps], [chance] * 2, GUIDE, True).line(at, _means(losses, at), ORANGE)
     matrices = len(next(iter(updates.values())))
     update = Panel("Update : data", "matrix", (0.5, matrices + 0.5), (-6, 0), _layers(matrices),
                    [(n, POWERS[n]) for n in (-6, -3, 0)])
@@ -129,7 +134,7 @@ def fitted(looks: Sequence[int], losses: Sequence[float], tested: Sequence[float
     at = list(range(0, steps, every))
     loss = Panel("Loss in training", "step", (0, steps), (0, 1.2), ticks,
                  [(0, "0"), (0.5, "0.5"), (1, "1")])
-    loss.line(at, [sum(losses[k:k + every]) / len(losses[k:k + every]) for k in at], BLUE)
+    loss.line(at, _means(losses, at), BLUE)
     flat = Panel("Saturated at the end", "layer", (0.5, depth + 0.5), (0, 1), _layers(depth),
                  [(0, "0"), (0.5, "half"), (1, "all")])
     flat.dot(list(range(1, depth + 1)), saturated, BLUE)

@@ -1,8 +1,9 @@
 """Small pictures for figures with many frames, written as SVG by hand.
 
 matplotlib takes a fifth of a second for one picture; an `explore` with a hundred frames needs them
-in a hundredth of that. What there is: panels with ticks, lines, dots, and a legend below. Frames of
-one figure keep their axes (give `xlim` and `ylim`), so that they compress to what differs.
+in a hundredth of that. What there is: panels with ticks, lines, dots, and a legend; on a narrow
+page they stand below one another. Frames of one figure keep their axes (give `xlim` and `ylim`), so
+that they compress to what differs.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from dataclasses import dataclass, field
 
 from zh import page
 
-WIDTH, HEIGHT = 308, 216  # of one panel, in CSS pixels; two fill the column
+WIDTH, HEIGHT = 308, 216  # of one panel, in CSS pixels; two fill a column, one fills a phone
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 26, 40
-COLUMNS = 2
 
 
 @dataclass
@@ -47,35 +47,33 @@ class Panel:
 
 
 def light(panels: Sequence[Panel], legend: Sequence[tuple[str, str, bool]] = ()) -> str:
-    """The panels, two in a row, as an <svg> element; legend: (words, colour, dashed)."""
-    rows = math.ceil(len(panels) / COLUMNS)
-    wide, key = WIDTH * min(len(panels), COLUMNS), 24 * math.ceil(len(legend) / 2)
-    parts = [_panel(p, (i % COLUMNS) * WIDTH, (i // COLUMNS) * HEIGHT)
-             for i, p in enumerate(panels)]
-    for i, (words, color, dashed) in enumerate(legend):
-        x, y = LEFT + (i % 2) * wide / 2, rows * HEIGHT + 16 + 24 * (i // 2)
-        parts.append(_path(f"M{x:.0f} {y - 5:.0f}h24", color, dashed)
-                     + _text(x + 32, y, words, "start"))
-    return (f'<svg class="zh-svg" aria-hidden="true" width="{wide}" height="{rows * HEIGHT + key}" '
-            f'viewBox="0 0 {wide} {rows * HEIGHT + key}" font-size="14" fill="currentColor">'
-            f'{"".join(parts)}</svg>')
+    """The panels side by side, as many as fit, with a legend (words, colour, dashed) below."""
+    keys = [_path("M46 13h24", color, dashed) + _text(78, 18, words, "start")
+            for words, color, dashed in legend]
+    return ('<div style="display:flex;flex-wrap:wrap">'
+            + "".join(_svg(_panel(panel), HEIGHT) for panel in panels)
+            + "".join(_svg(key, 24) for key in keys) + "</div>")
 
 
-def _panel(p: Panel, x0: float, y0: float) -> str:
-    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    left, bottom = x0 + LEFT, y0 + HEIGHT - BOTTOM
+def _svg(body: str, height: int) -> str:
+    return (f'<svg class="zh-svg" style="margin:0" aria-hidden="true" width="{WIDTH}" '
+            f'height="{height}" viewBox="0 0 {WIDTH} {height}" font-size="14" '
+            f'fill="currentColor">{body}</svg>')
+
+
+def _panel(p: Panel) -> str:
+    wide, high, bottom = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM, HEIGHT - BOTTOM
 
     def x(value):
-        return left + wide * _within(value, p.xlim)
+        return LEFT + wide * _within(value, p.xlim)
 
     def y(value):
         return bottom - high * _within(value, p.ylim)
 
-    out = [_text(x0 + 4, y0 + 16, p.title, "start"),
-           _text(left + wide / 2, y0 + HEIGHT - 6, p.xlabel),
-           _path(f"M{left} {bottom - high}V{bottom}H{left + wide}", "currentColor", False, 1)]
+    out = [_text(4, 16, p.title, "start"), _text(LEFT + wide / 2, HEIGHT - 6, p.xlabel),
+           _path(f"M{LEFT} {TOP}V{bottom}H{LEFT + wide}", "currentColor", False, 1)]
     out += [_text(x(at), bottom + 17, words) for at, words in p.xticks]
-    out += [_text(left - 5, y(at) + 5, words, "end") for at, words in p.yticks]
+    out += [_text(LEFT - 5, y(at) + 5, words, "end") for at, words in p.yticks]
     for xs, ys, color, dashed in p.lines:
         d, pen = [], "M"
         for a, b in zip(xs, ys, strict=True):
