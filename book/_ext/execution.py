@@ -82,14 +82,16 @@ def _imported(source: str, package: str = "") -> set[str]:
 
 
 def _files(name: str, root: Path) -> list[Path]:
-    """The files of a module; of a subpackage all files, since it may load them by name."""
+    """The files of a module; of a subpackage all files, since it may load them by name, but what
+    only the page loads: a lab's script and style reach the site by themselves (assets.py)."""
     path = root.joinpath(*name.split("."))
     if path.with_suffix(".py").is_file():
         return [path.with_suffix(".py")]
     if (path / "__init__.py").is_file():
         if name == PACKAGE:
             return [path / "__init__.py"]
-        return sorted(f for f in path.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
+        return sorted(f for f in path.rglob("*") if f.is_file()
+                      and "__pycache__" not in f.parts and f.suffix not in (".js", ".css"))
     return []
 
 

@@ -156,7 +156,8 @@ def test_a_list_of_discussions_that_is_wrong_fails(book, listed, words):
 
 def test_what_runs_again(fresh):
     """Nothing, prose, a caption: no. The code, the part of zh it imports, the requirements: yes."""
-    uses = cell("from zh import tiny\nfrom myst_nb import glue\nglue('x', tiny.X, display=False)")
+    imports = "from zh import labs, tiny\nfrom myst_nb import glue\n"
+    uses = cell(imports + "glue('x', tiny.X, display=False)")
     (fresh.root / "zh" / "tiny.py").write_text("from zh.inner import Y as X\n")
     (fresh.root / "zh" / "inner.py").write_text("Y = 'first value'\n")
     fresh["one"] = uses + "It says {glue:text}`x`.\n"
@@ -180,6 +181,11 @@ def test_what_runs_again(fresh):
     assert build() == {"one"}
     for name in ("one", "two"):  # the other page shows the new value too
         assert "second value" in fresh.html(name) and "first value" not in fresh.html(name)
+
+    with (fresh.root / "zh" / "labs" / "labs.css").open("a") as file:
+        file.write(".anew {}\n")
+    assert build() == set()
+    assert ".anew" in (fresh.root / "_build/html/_static/labs/labs.css").read_text()
 
     fresh["one"] = uses.replace("tiny.X", "tiny.X.upper()") + "It says {glue:text}`x`.\n"
     assert build() == {"one"}
