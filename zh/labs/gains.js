@@ -34,7 +34,7 @@ export default {
         const y = (v) => bottom - high * (Math.min(p.high, Math.max(p.low, p.log ? Math.log10(v) : v)) - p.low) / (p.high - p.low);
         const place = (m) => bottom - high * (m - p.low) / (p.high - p.low);
         const text = (at, up, words, more) => svg("text", { x: at, y: up, "font-size": letters, ...more }, words);
-        const marks = p.log && !small ? p.marks.filter((m) => (p.high - m) % 2 === 0) : p.marks;
+        const marks = p.log ? p.marks.filter((m) => (p.high - m) % 2 === 0) : p.marks;
         return [text(x0 + left, y0 + letters, p.title),
           ...marks.flatMap((m) => [text(x0 + left - 6, place(m) + 5, p.log ? `1e${m}`.replace("1e0", "1").replace("1e1", "10") : show(m), { "text-anchor": "end" }),
             svg("line", { x1: x0 + left, x2: x0 + wide, y1: place(m), y2: place(m), stroke: color.ink, "stroke-opacity": 0.15 })]),

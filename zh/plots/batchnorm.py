@@ -75,7 +75,8 @@ def growing(steps: list[int], sizes: dict[str, list[float]],
             ax.plot(steps, values, color=color, linestyle=dash, label=label)
         ax.set(yscale="log", xlabel="step")
         ax.set_title(title)
-    axes[0].legend(loc="lower right", title="gain", fontsize=10)
+    axes[0].set_ylim(0.15 * min(map(min, sizes.values())), None)  # room for the legend
+    axes[0].legend(loc="lower right", title="gain", fontsize=10, ncols=2)
     return fig
 
 
