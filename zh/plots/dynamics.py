@@ -73,7 +73,7 @@ def scheduled(rates: Sequence[float], losses: Sequence[float], updates: Mapping,
     """A schedule, the loss under it, and update over data of each matrix.
 
     rates, losses: of every step. updates: {step: (matrices,)}, at three steps. chance: the loss
-    of guessing, low: the lowest loss, top: the largest rate that the axes must hold.
+    of guessing, low and top: the lowest loss and the largest rate that the axes hold.
     """
     steps, colors = len(rates), (BLUE, ORANGE, GREEN)
     ticks = [(0, "0"), (steps // 2, str(steps // 2)), (steps, str(steps))]

@@ -9,7 +9,7 @@ that they compress to what differs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from zh import page
@@ -50,9 +50,12 @@ def light(panels: Sequence[Panel], legend: Sequence[tuple[str, str, bool]] = ())
     """The panels side by side, as many as fit, with a legend (words, colour, dashed) below."""
     keys = [_path("M46 13h24", color, dashed) + _text(78, 18, words, "start")
             for words, color, dashed in legend]
-    return ('<div style="display:flex;flex-wrap:wrap">'
-            + "".join(_svg(_panel(panel), HEIGHT) for panel in panels)
-            + "".join(_svg(key, 24) for key in keys) + "</div>")
+    return f"<div>{_row(map(_panel, panels), HEIGHT)}{_row(keys, 24)}</div>"
+
+
+def _row(bodies: Iterable[str], height: int) -> str:
+    drawn = "".join(_svg(body, height) for body in bodies)
+    return f'<div style="display:flex;flex-wrap:wrap">{drawn}</div>'
 
 
 def _svg(body: str, height: int) -> str:
