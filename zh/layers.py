@@ -202,8 +202,9 @@ class BatchNorm1d(Layer):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         _last(x, len(self.gain), repr(self))
         if x.ndim not in (2, 3):
-            raise ValueError(f"{self!r} got a tensor of shape {tuple(x.shape)}; "
-                             "it takes (batch, features) or (batch, time, features).")
+            raise ValueError(
+                f"{self!r} got a tensor of shape {tuple(x.shape)}; it takes "
+                "(batch, features) or (batch, time, features).")
         if self.training:
             mean, var = self._batch_statistics(x)
         else:
@@ -211,14 +212,15 @@ class BatchNorm1d(Layer):
         normal = (x - mean) / torch.sqrt(var + self.eps)
         return self.gain * normal + self.bias
 
-    def _batch_statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and variance of this batch, (dim,) each; the running estimates move towards them."""
+    def _batch_statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Mean and variance of this batch, (dim,); the running ones move to them."""
         axes = tuple(range(x.ndim - 1))           # (0,) or (0, 1)
         n = x.numel() // x.shape[-1]
         if n < 2:
             raise ValueError(
-                f"{self!r} is training on {n} value a feature, and one value has no spread. "
-                "Use a batch of two or more, or call .eval() first to use the running statistics.")
+                f"{self!r} is training on {n} value a feature, and one value has "
+                "no spread. Use a batch of two or more, or call .eval() first to "
+                "use the running statistics.")
         mean = x.mean(axes)
         var = x.var(axes, unbiased=self.bessel)
         with torch.no_grad():

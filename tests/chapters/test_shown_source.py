@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.prose import cells
 from zh import autograd, data, neurons, wavenet
 from zh import backward as bw
-from zh.layers import FlattenConsecutive, Sequential
+from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
 from zh.ngrams import NGram
 
@@ -29,6 +29,8 @@ TAUGHT = {
     "wavenet": [FlattenConsecutive, wavenet.WaveNet.__init__, Sequential.forward,
                 Sequential.named_parameters, Sequential.train, wavenet.FuseDilated.forward,
                 wavenet.convolution],
+    "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
+                  RMSNorm.forward],
 }  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def test_a_chapter_shows_what_it_teaches_from_its_source(site, name):
         assert any(source in block for block in shown), thing.__qualname__
 
 
-@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet"])
+@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "batchnorm"])
 def test_what_it_shows_fits_the_column(name):
     """About 80 characters fit beside the table of contents; a phone scrolls."""
     for thing in TAUGHT[name]:
