@@ -213,7 +213,7 @@ class BatchNorm1d(Layer):
         return self.gain * normal + self.bias
 
     def _batch_statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Mean and variance of this batch, (dim,); the running ones move to them."""
+        """Mean and variance of the batch, (dim,); the running ones move on."""
         axes = tuple(range(x.ndim - 1))           # (0,) or (0, 1)
         n = x.numel() // x.shape[-1]
         if n < 2:
@@ -266,8 +266,9 @@ def fold(linear: Linear, norm: BatchNorm1d) -> Linear:
     with torch.no_grad():
         scale = norm.gain / torch.sqrt(norm.running_var + norm.eps)  # (dim,)
         bias = 0 if linear.bias is None else linear.bias
-        folded.weight = (linear.weight * scale).requires_grad_()     # a factor a column
-        folded.bias = (norm.bias + (bias - norm.running_mean) * scale).requires_grad_()
+        folded.weight = (linear.weight * scale).requires_grad_()     # columns
+        shift = norm.bias + (bias - norm.running_mean) * scale
+        folded.bias = shift.requires_grad_()
     return folded
 
 
