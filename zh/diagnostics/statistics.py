@@ -190,6 +190,8 @@ def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values 
         x = x[::max(len(x) // enough, 1)]
     x = _array(x.reshape(-1, units))                              # (rows, units)
     rows = len(x)
+    if rows > units:                    # the sums below run over the rows: put these side by side
+        x = np.asfortranarray(x)
     low, high = np.minimum.reduce(x), np.maximum.reduce(x)        # (units,) each
     lowest, highest = float(np.minimum.reduce(low)), float(np.maximum.reduce(high))
     if not _finite(tensor, lowest, highest):
@@ -211,7 +213,7 @@ def activations(tensor: torch.Tensor, axis: int = -1, kind: str = "") -> Values 
     same = high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low))
     return Values(count, whole, math.sqrt(max(square - whole * whole, 0.0)), math.sqrt(square),
                   lowest, highest, 1 - int(np.count_nonzero(x)) / x.size, 0,
-                  _histogram(x.ravel(), lowest, highest), count // units, saturated, dead,
+                  _histogram(x.ravel("K"), lowest, highest), count // units, saturated, dead,
                   same, mean, std)
 
 
