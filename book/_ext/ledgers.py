@@ -9,6 +9,7 @@ The numbers come from `env.zh_runs`, filled before the first page is read (execu
 """
 
 import re
+from collections import Counter
 from html import escape
 
 from docutils import nodes
@@ -17,6 +18,7 @@ from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
+VERDICTS = ("holds", "holds with a condition", "does not hold")
 EXPENSIVE, LISTED = 2.0, 0.2  # seconds
 
 
@@ -173,12 +175,12 @@ class FillLedgers(SphinxPostTransform):
             link = self._link(told["docname"], "#" + slug, told["title"])
             return f"<p><strong>{link}</strong></p>"
         link = self._link(told["docname"], "#claim-" + shown[0]["slug"], shown[0]["statement"])
-        words = f"<p>{shown[0]['badge']} {link} <small>{escape(self._title(told['docname']))}"
-        counts = [
-            f"{sum(c['verdict'] == verdict for c in told['claims'])} {verdict}"
-            for verdict in ("holds", "holds with a condition", "does not hold")
-        ]
-        return f"{words}; of its {len(told['claims'])} claims: {', '.join(counts)}</small></p>"
+        verdicts = Counter(c["verdict"] for c in told["claims"])
+        words = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v])
+        return (
+            f"<p>{shown[0]['badge']} {link}<br><small>{escape(self._title(told['docname']))}. "
+            f"Claims tested: {len(told['claims'])} ({words}).</small></p>"
+        )
 
     def _costs(self) -> str:
         parts = []

@@ -130,7 +130,7 @@ def test_a_discussion_is_listed_with_its_headline_claim_and_verdict(book):
     html = book.html("two")
     assert 'href="one.html#why">Why</a>' in html and "Why is it so?" in html
     assert 'href="one.html#claim-sure">It is so.</a>' in html
-    assert "of its 2 claims: 1 holds, 1 holds with a condition, 0 does not hold" in html
+    assert "Claims tested: 2 (1 holds, 1 holds with a condition)." in html
     assert "And then?" in html and "Scaling, is not written yet" in html
 
 
