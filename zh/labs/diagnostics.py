@@ -580,7 +580,7 @@ def grid() -> Grid:
 
 KINDS = {"biases": "its biases are far too large", "large": "its weights are far too large",
          "small": "its weights are far too small", "cut": "the gradient is cut off after it",
-         "left out": "the optimizer was not given its weights"}
+         "left out": "the optimiser was not given its weights"}
 MUCH = {"biases": 8.0, "large": 15.0, "small": 0.02}
 CODES = {"biases": ("dead", "saturated"), "large": ("saturated", "exploding"),
          "small": ("vanishing", "bottleneck"), "cut": ("detached",), "left out": ("not_updated",)}
