@@ -25,7 +25,7 @@ EXERCISES = [
             "The biases of layer 3 are far too large.",
             "The gradient is cut off after layer 3.",
             "The weights of layer 3 are far too small.",
-            "The optimizer was not given layers 1 to 3.",
+            "The optimiser was not given layers 1 to 3.",
         ),
         why={
             "The biases of layer 3 are far too large.":
@@ -34,7 +34,7 @@ EXERCISES = [
             "The weights of layer 3 are far too small.":
                 "Then the values of layer 3 would be small, and the gradient in front of it faint, "
                 "not zero.",
-            "The optimizer was not given layers 1 to 3.":
+            "The optimiser was not given layers 1 to 3.":
                 "Then they would have a gradient, and not move.",
         },
         because="The way forward is whole and the way back ends at one place.",
