@@ -175,11 +175,13 @@ def _finding_html(f: Finding) -> str:
     """What, where and the numbers; causes and remedies, folded if something else explains it."""
     where = f" In <code>{page.escape(_names(f.where))}</code>." if f.where else ""
     because = f" Probably because of <code>{page.escape(f.follows)}</code>." if f.follows else ""
+    advice = (f"<p>Likely causes, the likeliest first:</p>{_list_html('ol', f.causes)}"
+              f"<p>Try, in this order:</p>{_list_html('ol', f.remedies)}")
+    if f.follows:
+        advice = f"<details><summary>Causes, and what to try</summary>{advice}</details>"
     return (f"<li><p><strong>{page.escape(f.what)}</strong>{where}{because}</p>"
             f"<p>Evidence (<code>{page.escape(f.code)}</code>): {page.escape(f.evidence)}.</p>"
-            f"<details{'' if f.follows else ' open'}><summary>Causes, and what to try</summary>"
-            f"<p>Likely causes, the likeliest first:</p>{_list_html('ol', f.causes)}"
-            f"<p>Try, in this order:</p>{_list_html('ol', f.remedies)}</details></li>")
+            f"{advice}</li>")
 
 
 def _names(names: list[str], most: int = 4) -> str:
