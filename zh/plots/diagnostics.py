@@ -84,8 +84,7 @@ def update_ratios(recorder: Recorder) -> Figure:
     ax.set(xlabel="step", ylabel="log10 of update : data")
     last = recorder.at().step
     ax.set_title(f"Update over data, steps {recorder.at(0).step} to {last}")
-    ax.annotate(" guide", (1, GUIDE), xycoords=("axes fraction", "data"), va="center",
-                fontsize=9)  # fmt: skip
+    ax.annotate(" guide", (1, GUIDE), xycoords=("axes fraction", "data"), va="center")
     _legend(ax)
     return fig
 
@@ -135,6 +134,7 @@ def _curves(lines: list[tuple[str, Values]], xlabel: str, title: str) -> Figure:
                 transform=ax.transAxes)  # fmt: skip
     _focus(ax, [values for _, values in lines])
     ax.set(xlabel=xlabel, ylabel="density")
+    ax.locator_params(axis="x", nbins=6)
     ax.set_title(title)
     _legend(ax)
     return fig
@@ -152,6 +152,9 @@ def _focus(ax, shown: list[Values]) -> None:
 
 
 def _legend(ax) -> None:
-    """Below the axes, where it hides no curve."""
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9)
+    """Below the axes, where it hides no curve; long names one below the other."""
+    labels = ax.get_legend_handles_labels()[1]
+    if labels:
+        columns = 1 if max(map(len, labels)) > 28 else 2
+        ax.figure.set_figheight(3.0 + 0.22 * math.ceil(len(labels) / columns))
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
