@@ -18,6 +18,8 @@ from hypothesis import settings
 
 from tools import browser, build, serve
 
+# Tests run side by side, a process a core: more threads than cores wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 OUT = (ROOT / os.environ.get("BUILD", ".")).resolve()
 PAGES = build.pages(ROOT)
