@@ -142,6 +142,8 @@ def test_two_calls_together_are_as_one():
 def test_squares_that_overflow_are_no_infinity():
     v = entries(torch.full((4,), 1e30))
     assert v.nonfinite == 0 and v.rms == pytest.approx(1e30)
+    v = entries(torch.tensor([3e38, 3e38, -3e38, -3e38]))
+    assert v.nonfinite == 0 and v.mean == 0 and v.std == pytest.approx(3e38)
 
 
 # --------------------------------------------------------------------------- recording

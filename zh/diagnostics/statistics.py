@@ -163,10 +163,11 @@ def entries(tensor: torch.Tensor) -> Values | None:
     low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
     if not _finite(tensor, low, high):
         return _broken(tensor)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         mean = float(np.add.reduce(flat)) / flat.size
         rms = math.sqrt(float(np.dot(flat, flat)) / flat.size)
-    if not math.isfinite(rms):                        # the squares overflowed, not the entries
+    if not math.isfinite(rms):           # the squares, or the sum, overflowed, not the entries
+        mean = float(flat.mean(dtype=np.float64))
         rms = math.sqrt(float(np.square(flat, dtype=np.float64).mean()))
     return Values(count, mean, math.sqrt(max(rms * rms - mean * mean, 0.0)), rms, low, high,
                   1 - int(np.count_nonzero(flat)) / flat.size, 0, _histogram(flat, low, high))
