@@ -77,6 +77,13 @@ def test_the_record_holds_all_kinds_and_is_by_this_code():
     runs = recorded.load("ghosts")
     assert set(runs["kinds"]) == {*ghosts.KINDS, "4, biased"}
     for kind in runs["kinds"].values():
+        lowest = kind["curves"]["unseen"].index(min(kind["curves"]["unseen"]))
+        assert kind["stopped"]["steps"] == runs["steps"][lowest] and kind["early"]["steps"] == 200
+        for run in (kind["early"], kind["stopped"]):          # shorter runs repeat the long one
+            look = runs["steps"].index(run["steps"])
+            for name in ("train", "unseen", "right"):
+                mean = sum(run[name]) / runs["seeds"]
+                assert mean == pytest.approx(kind["curves"][name][look], abs=1e-3)
         assert all(len(kind[name]) == runs["seeds"] for name in ("unseen", "right", "cooled"))
         assert len(kind["curves"]["unseen"]) == len(runs["steps"])
     assert runs["code"] == recorded.code(ghosts), "record it anew: benchmarks/ghosts.py"
