@@ -101,6 +101,7 @@ def test_mistakes_are_told_apart(name):
 
 @pytest.mark.parametrize("name, answer, words", [
     ("normalise-four", math.sqrt(3), "still to come"),
+    ("normalise-four", 1 + math.sqrt(3), "gain is missing"),
     ("normalise-four", 4, "n - 1"),
     ("running-memory", 37, "still a little below"),
     ("running-memory", 2, "momentum of 0.9"),
@@ -110,12 +111,15 @@ def test_mistakes_are_told_apart(name):
     ("fold-layers", chapter._fold_std, "by the variance"),
     ("fold-layers", chapter._fold_forgets_bias, "is lost"),
     ("fold-layers", chapter._fold_mean_unscaled, "scaled too"),
+    ("fold-layers", chapter._fold_bias_unscaled, "old bias comes before"),
+    ("fold-layers", chapter._fold_no_shift, "shift of the normalisation"),
     ("fold-layers", chapter._fold_weight_kept, "weights have to be scaled"),
     ("fold-layers", chapter._fold_no_gain, "gain is missing"),
     ("rms-backward", chapter._rms_direct, "direct path alone"),
     ("rms-backward", chapter._rms_gain_late, "taken out of the sum"),
     ("rms-backward", chapter._rms_centred, "no mean in this layer"),
     ("rms-backward", chapter._rms_batch_axis, "over the features"),
+    ("rms-backward", chapter._rms_sum, "a mean, not a sum"),
     ("rms-backward", chapter._rms_gain_kept, "a sum over"),
     ("ghost-batches", chapter._ghost_strided, "Neighbours"),
     ("ghost-batches", chapter._ghost_one, "one batch of all"),

@@ -36,12 +36,13 @@ def _fold(weight, bias, gain, shift, mean, var, eps):
 
 
 def _folded(weight, bias, gain, shift, mean, var, eps, *, scale=None, old=True, inside=True,
-            mean_scaled=True):
+            mean_scaled=True, bias_scaled=True, shifted=True):
     """The arithmetic, with the slips as switches."""
     if scale is None:
         scale = gain / torch.sqrt(var + eps)
     bias = bias if old else 0 * bias
-    new = shift + (bias - mean) * scale if mean_scaled else shift + bias * scale - mean
+    new = (shift if shifted else 0) + (bias * scale if bias_scaled else bias)
+    new = new - (mean * scale if mean_scaled else mean)
     return torch.cat([weight * scale if inside else weight, new[None]])
 
 
@@ -55,6 +56,14 @@ def _fold_forgets_bias(*given):
 
 def _fold_mean_unscaled(*given):
     return _folded(*given, mean_scaled=False)
+
+
+def _fold_bias_unscaled(*given):
+    return _folded(*given, bias_scaled=False)
+
+
+def _fold_no_shift(*given):
+    return _folded(*given, shifted=False)
 
 
 def _fold_weight_kept(*given):
@@ -81,10 +90,10 @@ def _rms(dout, x, gain, eps):
     return torch.autograd.grad(out, (x, gain), dout)
 
 
-def _rms_by_hand(dout, x, gain, eps, *, along=True, inside=True, mean=False, axis=-1):
+def _rms_by_hand(dout, x, gain, eps, *, along=True, inside=True, mean=False, axis=-1, times=1):
     s = (x.square().mean(-1, keepdim=True) + eps) ** -0.5
     xhat, d = x * s, dout * gain if inside else dout
-    part = xhat * (d * xhat).mean(axis, keepdim=True)
+    part = times * xhat * (d * xhat).mean(axis, keepdim=True)
     dx = s * (d - part * along - d.mean(-1, keepdim=True) * mean)
     return dx if inside else dx * gain, (dout * xhat).sum(0)
 
@@ -103,6 +112,11 @@ def _rms_centred(*given):
 
 def _rms_batch_axis(*given):
     return _rms_by_hand(*given, axis=0)
+
+
+def _rms_sum(dout, x, gain, eps):
+    """The slip: a sum for the mean."""
+    return _rms_by_hand(dout, x, gain, eps, times=x.shape[-1])
 
 
 def _rms_gain_kept(dout, x, gain, eps):
@@ -163,6 +177,7 @@ EXERCISES = [
             (math.sqrt(3), "That is normalised. The gain and the bias are still to come."),
             (lambda: 2 * (math.sqrt(3) + 1), "The bias is added after the gain, not before."),
             (lambda: 2 * math.sqrt(3), "The bias is missing."),
+            (lambda: 1 + math.sqrt(3), "The gain is missing."),
             (lambda: 1 + 2 * 6 / 4, "That divides by the spread with n - 1. In training the layer "
                                     "divides by n."),
             (lambda: 1 + 2 * 6 / 12, "That divides by the variance. Divide by its root."),
@@ -249,6 +264,8 @@ EXERCISES = [
                                  "is subtracted."),
             (_fold_mean_unscaled, "The mean is subtracted before the division, so it is scaled "
                                   "too."),
+            (_fold_bias_unscaled, "The old bias comes before the division, so it is scaled too."),
+            (_fold_no_shift, "The shift of the normalisation is missing from the bias."),
             (_fold_weight_kept, "The weights have to be scaled as well, a factor for each column."),
             (_fold_no_gain, "The gain is missing."),
         ],
@@ -269,6 +286,8 @@ EXERCISES = [
             (_rms_centred, "There is no mean in this layer, and so no path through one."),
             (_rms_batch_axis, "The sum of the second term runs over the features, the axis that "
                               "was normalised."),
+            (_rms_sum, "The root of the mean square has a 1/C in it: a mean, not a sum, in the "
+                       "second term."),
             (_rms_gain_kept, "The gain is shared by the examples: its gradient is a sum over "
                              "them."),
         ],
