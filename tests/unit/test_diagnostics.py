@@ -543,6 +543,49 @@ def test_a_finding_has_words_numbers_and_advice():
     assert "<code>3" in told._repr_html_() and "—" not in text
 
 
+def test_dead_units_with_large_biases_do_not_make_the_signal_grow():
+    torch.manual_seed(0)
+    rows = [m for i in range(4) for m in (nn.Linear(12 if i else 6, 12), nn.ReLU())]
+    model = nn.Sequential(*rows, nn.Linear(12, 3))
+    nn.init.constant_(model[2].bias, -50)
+    assert diagnose(run(model, *batch())).codes[0] == "dead"
+
+
+def test_the_dead_report_says_how_many_were_dead_at_the_start():
+    model = network()
+    x, y = batch()
+    recorder = Recorder(model, every=1)
+    with recorder:
+        for step in range(6):
+            if step == 3:
+                nn.init.constant_(model[2].bias, -50)
+            loss = F.cross_entropy(model(x), y)
+            model.zero_grad()
+            loss.backward()
+            recorder.step(loss)
+    told = next(f for f in diagnose(recorder) if f.code == "dead")
+    assert told.step is None and "at step 0 it was" in told.evidence
+    assert "learning rate" in told.causes[0]
+
+
+def test_a_loss_that_is_multiplied_is_not_a_network_that_is_sure():
+    model = network()
+    with Recorder(model, every=1) as recorder:
+        for _ in range(4):
+            x, y = batch()
+            loss = 10 * F.cross_entropy(model(x), y)
+            model.zero_grad()
+            loss.backward()
+            recorder.step(loss)
+    assert "hot_scores" not in diagnose(recorder).codes
+
+
+def test_changes_of_many_times_are_not_told_in_percent():
+    from zh.diagnostics.findings import _of_itself
+
+    assert _of_itself(0.03) == "3 % of itself" and _of_itself(37.2) == "37 times its size"
+
+
 def test_a_diagnosis_in_html_folds_what_follows():
     model = network()
     nn.init.constant_(model[2].bias, -50)

@@ -60,8 +60,9 @@ class Limits:
     stalled: float = 0.97
     """Loss at the end over loss at the start: above, it has not moved."""
     grow: float = 30.0
-    """Largest hidden output over the first one (rms). A residual stream of N sound blocks grows by
-    sqrt(N), and Kaiming's start holds it level."""
+    """Largest hidden output over the first one (spread over the examples, so that a bias does not
+    count). A residual stream of N sound blocks grows by sqrt(N), and Kaiming's start holds it
+    level."""
     blow: float = 100.0
     """First over last hidden gradient. Batchnorm alone makes gradients grow with depth at the start
     (Yang et al. 2019): measured, by a factor 20 over twenty ReLU layers, and that trains."""
@@ -93,6 +94,9 @@ class Limits:
     """Root of the first squared error over the size of the predictions (at least 1)."""
     examples: int = 8
     """Fewer rows than this say nothing about what is the same for all examples."""
+    units: int = 8
+    """In a layer of fewer units than this some may die and the network be sound: there it counts
+    when all of them are dead."""
 
 
 LIMITS = Limits()
@@ -282,6 +286,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def _of_itself(change: float) -> str:
+    """A change over what is changed, in words."""
+    return f"{change:.0f} times its size" if change > 10 else f"{_percent(change)} of itself"
+
+
 # ---------------------------------------------------------------------------
 # The rules, causes before consequences
 
@@ -393,14 +402,15 @@ def _loss(r: Reading) -> Iterator[Finding]:
         return
     if kind == "classification":
         equal = math.log(units) if units > 1 else math.log(2)
-        if loss > equal + r.limits.hot:
+        most = equal + 2 * max(abs(out.out.high), abs(out.out.low))
+        if equal + r.limits.hot < loss <= most:     # above: the loss is a sum, or multiplied
             yield Finding(
                 "hot_scores", "The first loss is far above that of equal probabilities: the "
                 "network starts out sure of itself, and wrong.", [output],
                 f"loss {loss:.2f} at step 0 where {max(units, 2)} equal probabilities give "
                 f"{equal:.2f}; the scores have std {out.out.std:.2f}",
                 ["the weights of the last layer are too large", "what reaches the last layer is "
-                 "too large: inputs, or a growing stream", "the loss is summed, not averaged"],
+                 "too large: inputs, or a growing stream"],
                 ["last layer's weights times 0.1 or 0.01, its bias 0 (or the log frequencies)"],
                 r.first.step)
     if kind == "regression" and loss > 0:
@@ -572,9 +582,10 @@ def _flat(r: Reading) -> Iterator[Finding]:
             continue
         late, early = r.layer(name), r.layer(name, r.records[:1])
         stuck = _always([x.out.dead for x in late])
-        if layer.kind in ONE_SIDED and stuck >= r.limits.dead:
+        enough = r.limits.dead if len(layer.out.dead) >= r.limits.units else 1
+        if layer.kind in ONE_SIDED and stuck >= enough:
             dead[name] = stuck
-            notes[name] = bool(early) and float(early[0].out.dead.mean()) >= r.limits.dead / 2
+            notes[name] = float(early[0].out.dead.mean()) if early else 0.0
         elif layer.kind in TWO_SIDED:
             share = _middle(x.out.saturated for x in late)
             if share >= r.limits.saturated or stuck >= r.limits.stuck:
@@ -582,7 +593,7 @@ def _flat(r: Reading) -> Iterator[Finding]:
                 notes[name] = bool(early) and early[0].out.saturated >= r.limits.saturated / 2
     if dead:
         name, share = next(iter(dead.items()))
-        born = notes[name]
+        born = notes[name] >= r.limits.dead
         causes = ["biases, or weights, that start strongly negative", "inputs that are large or "
                   "far from zero"] if born else [
             "a step so large that it moved the units off the data: the learning rate",
@@ -591,8 +602,7 @@ def _flat(r: Reading) -> Iterator[Finding]:
                       "for every example, so without gradient.",
                       list(dead), f"{_percent(share)} of the units of {name} are zero for all "
                       f"examples of every recorded step from {r.late[0].step} to {r.last.step}; "
-                      f"{'they were already at step ' if born else 'they were not at step '}"
-                      f"{r.first.step}", causes,
+                      f"at step {r.first.step} it was {_percent(notes[name])}", causes,
                       [f"look at the bias and the input of the layer before {name}" if born
                        else "a learning rate ten times lower, or a warm-up",
                        "Kaiming's initialisation, biases 0", "batchnorm before the rectifier, or "
@@ -637,7 +647,7 @@ def _depth(r: Reading) -> Iterator[Finding]:
         order = [n for n in names if math.isfinite(back[n])]
         spread = [_middle(x.out.spread for x in r.layer(n, records))
                   for n in (names[0], names[-1])]
-        size = {n: _middle(x.out.rms for x in r.layer(n, records)) for n in names + stream}
+        size = {n: _middle(x.out.spread for x in r.layer(n, records)) for n in names + stream}
         if len(order) < 3 or not back[order[-1]] > 0 or not spread[0] > 0:
             return None
         top = max(size, key=size.get)
@@ -671,7 +681,8 @@ def _depth(r: Reading) -> Iterator[Finding]:
             yield Finding(
                 "vanishing", "The signal fades along the depth.",
                 [order[0]] if ratio < fade else [names[-1]], evidence,
-                ["weights too small for their number of inputs: each layer passes on less than "
+                [*([] if born else ["it came while it trained: the learning rate"]),
+                 "weights too small for their number of inputs: each layer passes on less than "
                  "it gets", "an activation with a small slope (sigmoid: at most 1/4), layer on "
                  "layer"],
                 ["weights of std gain / sqrt(fan_in) with the activation's gain",
@@ -689,7 +700,7 @@ def _depth(r: Reading) -> Iterator[Finding]:
             causes.insert(0, "the weights grew while it trained: the learning rate")
         yield Finding(
             "exploding", "The signal grows along the depth.", [top] if grown > limits.grow
-            else [order[0]], f"from {names[0]} to {top} the size of the outputs grows by "
+            else [order[0]], f"from {names[0]} to {top} the spread of the outputs grows by "
             f"{_times(grown)}; from {order[-1]} back to {order[0]} the gradient changes by "
             f"{_times(ratio)}", causes,
             ["weights of std gain / sqrt(fan_in) with the activation's gain",
@@ -719,10 +730,10 @@ def _speed(r: Reading) -> Iterator[Finding]:
                                              f"with {peak:.2g} times at its highest")
         yield Finding(
             "too_fast", "The steps are too large for the weights.", [],
-            f"a step changes a weight matrix by {_percent(fast)} of itself in the median after "
-            f"the first record, {_percent(speed)} at step {step}{behind}; the usual guide is a "
-            "thousandth", ["the learning rate is too high", "gradients that are rarely very large: "
-                           "a batch, or a sum where a mean was meant"],
+            f"a step changes a weight matrix by {_of_itself(fast)} in the median after "
+            f"the first record, by {_of_itself(speed)} at step {step}{behind}; the usual guide is "
+            "a thousandth", ["the learning rate is too high", "gradients that are rarely very "
+                             "large: a batch, or a sum where a mean was meant"],
             ["a learning rate ten times lower", "a warm-up", "gradients clipped to a norm"], step)
     elif 0 < top < r.limits.slow and (fall is None or fall > r.limits.learnt):
         yield Finding(
