@@ -70,6 +70,7 @@ class Course:
     std, saturated, grad (K, R, L): of the outputs of tanh: their std, the share beyond 0.97 on
     either side, and the std of the gradient of the loss by them. histogram (K, R, L, BINS): counts
     from -1 to 1. update (K, R, L + 1): update over data of each matrix, in the step that follows.
+    moved (R, L + 1): how far each matrix is at the end from its start, over its size there.
     tested (K, R): share of the test examples that are told rightly, before the step; NaN without.
     weights, biases: of the end, (R, fan_in, fan_out) and (R, 1, fan_out) each.
     """
@@ -82,6 +83,7 @@ class Course:
     histogram: Tensor
     update: Tensor
     tested: Tensor
+    moved: Tensor
     weights: list[Tensor] = field(repr=False)
     biases: list[Tensor] = field(repr=False)
 
@@ -123,6 +125,7 @@ def side_by_side(settings: Sequence[Setting], x: Tensor, y: Tensor, sizes: Seque
     R, depth = len(settings), len(sizes) - 2
     y = y.expand(R, -1)                                                     # (R, N)
     weights, biases, batches = _start(settings, sizes, steps, size, len(x))
+    begun = [w.clone() for w in weights]
     P = [p.requires_grad_() for p in weights + biases]
     move = _mover(settings, P, depth)
     told, losses, alive = [], [], torch.ones(R, dtype=torch.bool)
@@ -141,6 +144,7 @@ def side_by_side(settings: Sequence[Setting], x: Tensor, y: Tensor, sizes: Seque
             told.append((*_look(hidden, grads[len(P):], before, weights), tested))
     columns = [torch.stack(c) for c in zip(*told, strict=True)] or [torch.zeros(0)] * 6
     return Course(torch.stack(losses), [s for s in range(steps) if s in looks], *columns,
+                  _relative(weights, begun),
                   [w.detach() for w in weights], [b.detach() for b in biases])
 
 
@@ -216,6 +220,13 @@ def _norm(p: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def _relative(weights, before):
+    """Length of the change of each matrix over its length before: (R, L + 1)."""
+    return torch.stack([(_norm(w - b) / _norm(b)).flatten()
+                        for w, b in zip(weights, before, strict=True)], 1)
+
+
+@torch.no_grad()
 def _look(hidden, grads, before, weights):
     """std, saturated, gradient, histogram, update over data: (R, L...) each."""
     R, ends = len(weights[0]), torch.linspace(-1, 1, BINS + 1)
@@ -226,6 +237,5 @@ def _look(hidden, grads, before, weights):
         counts.append(torch.zeros(R, BINS).scatter_add_(1, place, torch.ones_like(flat)))
     measured = ([h.std((1, 2), correction=0) for h in hidden],
                 [(h.abs() > SATURATED).float().mean((1, 2)) for h in hidden],
-                [g.std((1, 2), correction=0) for g in grads], counts,
-                [(_norm(w - b) / _norm(b)).flatten() for w, b in zip(weights, before, strict=True)])
-    return tuple(torch.stack(values, 1) for values in measured)
+                [g.std((1, 2), correction=0) for g in grads], counts)
+    return (*(torch.stack(values, 1) for values in measured), _relative(weights, before))

@@ -140,3 +140,11 @@ def test_the_arms_of_the_spirals_are_a_third_of_a_turn_apart():
     assert set(arm.tolist()) == {0, 1, 2} and x.shape == (4000, 2)
     turn = torch.atan2(x[:, 1], x[:, 0]) - 6 * x.norm(dim=1) - arm * 2 * math.pi / 3
     assert torch.cos(turn[x.norm(dim=1) > 0.8]).mean() > 0.7
+
+
+def test_moved_is_the_whole_way_over_the_size_at_the_start():
+    x, y = spirals(64, torch.Generator().manual_seed(0))
+    settings = [Setting(lr=0.5), Setting(lr=0.0)]
+    course = side_by_side(settings, x, y, [2, 8, 8, 3], 1, looks=[0])
+    torch.testing.assert_close(course.moved, course.update[0])      # one step: the same
+    assert course.moved.shape == (2, 3) and not course.moved[1].any()

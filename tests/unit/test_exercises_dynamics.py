@@ -85,6 +85,8 @@ def test_mistakes_are_told_apart(name):
     ("update-ratio", chapter._ratio_natural, "natural"),
     ("update-ratio", chapter._ratio_sizes, "size of the change"),
     ("update-ratio", chapter._ratio_mean, "near 0"),
+    ("update-ratio", chapter._ratio_centred, "standard deviation"),
+    ("update-ratio", chapter._ratio_centred_all, "standard deviation"),
     ("stuck-units", chapter._stuck_values, "share of values"),
     ("stuck-units", chapter._stuck_examples, "axis 0"),
     ("stuck-units", chapter._stuck_one_side, "Minus one"),
@@ -104,6 +106,11 @@ def test_mistakes_are_told_apart(name):
 def test_a_slip_is_named(name, answer, words):
     reply = check(name, answer)
     assert not reply and words in reply.text, reply.text
+
+
+@pytest.mark.parametrize("limit", [0.9, 0.96, 0.99])
+def test_another_limit_is_not_the_asked_one(limit):
+    assert not check("stuck-units", lambda h: (h.abs() > limit).all(0).double().mean().item())
 
 
 def test_right_answers_by_other_ways():

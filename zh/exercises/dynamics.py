@@ -49,10 +49,23 @@ def _ratio_mean(before, after):
     return ((after - before).mean().abs() / _rms(before)).log10().item()
 
 
+def _ratio_centred(before, after):
+    """The slip: the standard deviation, which takes the mean away."""
+    return ((after - before).std() / before.std()).log10().item()
+
+
+def _ratio_centred_all(before, after):
+    return ((after - before).std(correction=0) / before.std(correction=0)).log10().item()
+
+
 def _ratio_inputs():
     for seed, (shape, size) in enumerate([((6, 4), 0.3), ((5,), 0.02), ((2, 3, 4), 1.7)]):
         before = normal(*shape, seed=seed) + 0.5
         yield before, before + size * normal(*shape, seed=seed + 9)
+
+
+_CENTRED = ("That subtracts the mean first (a standard deviation). For centred weights it is the "
+            "same; these are not centred: take the root of the mean square.")
 
 
 # ---------------------------------------------------------------- stuck units
@@ -90,6 +103,8 @@ def _stuck_inputs():
         h[:, :3] = torch.tanh(6 + normal(n, 3, seed=seed + 5).abs())
         h[:, 1] = -h[:, 1]
         h[::2, 2] = -h[::2, 2]
+        h[:, 3] = 0.98 + 0.005 * torch.tanh(normal(n, seed=seed + 7))     # stuck, by a little
+        h[:, 4] = 0.965                                                   # not yet
         yield (h,)
 
 
@@ -239,7 +254,7 @@ EXERCISES = [
             (10000, "Growth by a tenth compounds: it is not a tenth of the first, each time."),
             (lambda: math.log(1000), "Divide by the logarithm of the factor."),
         ],
-        because="At fifty layers it is a factor of a hundred; every gain has such a depth.",
+        because="At fifty layers it is a factor of a hundred; any factor above 1 has such a depth.",
     ),
     Exercise(
         "update-ratio",
@@ -257,6 +272,8 @@ EXERCISES = [
             (_ratio_sizes, "That is the change of the size. A vector can turn round without "
                            "changing its size: take the size of the change."),
             (_ratio_mean, "The mean of the change is near 0 however much moves."),
+            (_ratio_centred, _CENTRED),
+            (_ratio_centred_all, _CENTRED),
         ],
         because="What the Recorder keeps as update_to_data.",
     ),

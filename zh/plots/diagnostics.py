@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from zh.diagnostics import Recorder, Values
 
-MOST = 6  # curves in one picture: first and last layer, and evenly spaced ones between
+MOST = 8  # curves in one picture: first and last layer, and evenly spaced ones between
 GUIDE = -3  # log10 of the usual update:data
 
 
@@ -65,7 +65,8 @@ def weight_gradient_histograms(recorder: Recorder, step: int | None = None) -> F
     for p in _few(matrices):
         ratio = "" if p.grad_to_data is None else f": grad:data {p.grad_to_data:.1e}"
         lines.append((f"{p.name} {'×'.join(map(str, p.shape))}{ratio}", p.grad))
-    return _curves(lines, "gradient of the weight", f"Weight gradients at step {record.step}")
+    return _curves(lines, "gradient of the weight",
+                   f"Weight gradients at step {record.step}{_of(matrices)}")  # fmt: skip
 
 
 def update_ratios(recorder: Recorder) -> Figure:
@@ -79,11 +80,11 @@ def update_ratios(recorder: Recorder) -> Figure:
     ]
     for i, (name, (steps, values)) in enumerate(_few(told)):
         known = [(s, math.log10(v)) for s, v in zip(steps, values, strict=True) if 0 < v < math.inf]
-        ax.plot(*zip(*known, strict=True) if known else ([], []), color=PALETTE[i], label=name)
+        ax.plot(*zip(*known, strict=True) if known else ([], []), label=name, **_look(i))
     ax.axhline(GUIDE, color=INK, linewidth=0.9, linestyle="--")
     ax.set(xlabel="step", ylabel="log10 of update : data")
     last = recorder.at().step
-    ax.set_title(f"Update over data, steps {recorder.at(0).step} to {last}")
+    ax.set_title(f"Update over data, steps {recorder.at(0).step} to {last}{_of(told)}")
     ax.annotate(" guide", (1, GUIDE), xycoords=("axes fraction", "data"), va="center")
     _legend(ax)
     return fig
@@ -114,6 +115,16 @@ def _few(things: list) -> list:
     return [things[round(i * (len(things) - 1) / (MOST - 1))] for i in range(MOST)]
 
 
+def _of(things: list) -> str:
+    """For the title: how many of how many are drawn, where some are left out."""
+    return f" ({MOST} of {len(things)} matrices)" if len(things) > MOST else ""
+
+
+def _look(i: int) -> dict:
+    """Colour and dash of the i-th curve: after the last colour the first one comes dashed."""
+    return {"color": PALETTE[i % len(PALETTE)], "linestyle": "-" if i < len(PALETTE) else ":"}
+
+
 def _curves(lines: list[tuple[str, Values]], xlabel: str, title: str) -> Figure:
     """Histograms as curves of density, one a line."""
     import numpy as np
@@ -121,14 +132,14 @@ def _curves(lines: list[tuple[str, Values]], xlabel: str, title: str) -> Figure:
     fig, ax = new(size=(6.2, 3.6))
     for i, (label, values) in enumerate(lines):
         if values.histogram is None:
-            ax.plot([], [], color=PALETTE[i], label=f"{label} (not finite)")
+            ax.plot([], [], **_look(i), label=f"{label} (not finite)")
             continue
         if values.low == values.high:
-            ax.axvline(values.low, color=PALETTE[i], label=f"{label} (one value)")
+            ax.axvline(values.low, **_look(i), label=f"{label} (one value)")
             continue
         width = (values.high - values.low) / len(values.histogram)
         density = values.histogram / (values.histogram.sum() * width)
-        ax.stairs(density, np.asarray(values.edges), color=PALETTE[i], label=label, linewidth=1.5)
+        ax.stairs(density, np.asarray(values.edges), label=label, linewidth=1.5, **_look(i))
     if not lines:
         ax.text(0.5, 0.5, "nothing was recorded here", ha="center", color=GREY,
                 transform=ax.transAxes)  # fmt: skip
