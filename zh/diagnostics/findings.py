@@ -835,7 +835,7 @@ def _looked_at(recorder: Recorder) -> str:
 def _unseen(r: Reading) -> list[str]:
     """What this cannot know, said every time."""
     unseen = ["whether it learns anything that holds for new data: labels that are shuffled, or "
-              "answers that leak into the inputs, leave every number here healthy. Compare the "
+              "answers that leak into the inputs, raise no finding. Compare the "
               "loss on data that was not trained on."]
     fall = r.fall() if r.records else None
     if not r.losses:
