@@ -6,7 +6,8 @@ The stock theme sends 1.2 MB for a page of text. Here, on the written pages:
   search tools, except on the search page; thebe), the others are deferred;
 * the colour theme is set before the first paint;
 * code is coloured with half the elements;
-* the style sheets become one, without the rules whose classes occur nowhere in the site;
+* the style sheets become one, without the rules whose classes occur nowhere in the site, and
+  without custom properties that nothing uses;
 * the icon font keeps the icons in use;
 * faults of the theme that axe and Lighthouse name are mended;
 * what no page refers to any more is deleted.
@@ -128,8 +129,21 @@ def _selectors(prelude: str) -> list[str]:
     return [p.strip() for p in parts]
 
 
-def purge(css: str, used: set[str]) -> str:
-    """The style sheet without comments, and without selectors whose classes are not in `used`."""
+def _body(content, variables: set[str] | None) -> str:
+    """A rule's declarations, without custom properties that are not in `variables`."""
+    items = tinycss2.parse_blocks_contents(content, True, True)
+    if any(item.type != "declaration" for item in items):
+        return tinycss2.serialize(content).strip()
+    return ";".join(
+        item.serialize()
+        for item in items
+        if variables is None or not item.name.startswith("--") or item.name in variables
+    )
+
+
+def purge(css: str, used: set[str], variables: set[str] | None = None) -> str:
+    """The style sheet without comments, without selectors whose classes are not in `used`, and
+    without custom properties that are not in `variables` (None: with all)."""
     optional = re.compile(r":(?:not|is|where|has)\([^()]*\)")
     classes = re.compile(r"\.(-?[_a-zA-Z][\w-]*)")
 
@@ -141,8 +155,9 @@ def purge(css: str, used: set[str]) -> str:
         for rule in parsed:
             if rule.type == "qualified-rule":
                 kept = ",".join(filter(needed, _selectors(tinycss2.serialize(rule.prelude))))
-                if kept:
-                    out.append(f"{kept}{{{tinycss2.serialize(rule.content).strip()}}}")
+                body = _body(rule.content, variables) if kept else ""
+                if body:
+                    out.append(f"{kept}{{{body}}}")
             elif rule.type == "at-rule":
                 head = f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude).rstrip()}"
                 if rule.content is None:
@@ -218,8 +233,12 @@ def _bundle(static: Path, texts: dict[Path, str]) -> str | None:
         for f in [*static.glob("*.js"), *static.glob("labs/*.js"), *static.glob("scripts/*.js")]
         if "fontawesome" not in f.name
     ]
-    used = set(re.findall(r"[_a-zA-Z][\w-]*", "\n".join([*texts.values(), *own])))
-    css = purge(joined(static, sheets), used)
+    everything = "\n".join([*texts.values(), *own])
+    used, named = (set(re.findall(p, everything)) for p in (r"[_a-zA-Z][\w-]*", r"--[\w-]+"))
+    before, css = "", purge(joined(static, sheets), used)
+    while css != before:  # a property may have been used by another that is gone now
+        before = css
+        css = purge(css, used, named | set(re.findall(r"var\(\s*(--[\w-]+)", css)))
     name = f"bundle.{hashlib.sha256(css.encode()).hexdigest()[:10]}.css"
     for old in static.glob("bundle.*.css"):
         old.unlink()
