@@ -1,4 +1,4 @@
-"""The data of the lab `forming`: what every head of a GPT looks at, from the first step to the last.
+"""The data of the lab `forming`: what each head of a GPT looks at, from first step to last.
 
     from zh.labs import forming, lab
     watch = forming.Watch(model, ["def __init__(self, name)"], steps=600, characters=characters,
@@ -112,8 +112,9 @@ class Watch:
         if self.held_out is not None:
             self.held.append(evaluate(model, self.held_out, model.config.block))
         if self.ablate:
+            layers, heads = self.shape
             self.without.append([without_head(model, layer, head, self.held_out) - self.held[-1]
-                                 for layer in range(self.shape[0]) for head in range(self.shape[1])])
+                                 for layer in range(layers) for head in range(heads)])
 
     def pack(self) -> dict:
         """What was seen, as JSON. Raises ValueError where the run did not come to its end."""

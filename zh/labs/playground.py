@@ -1,74 +1,85 @@
 """The data of the lab `playground`: a trained GPT of characters, made small enough for a page.
 
     from zh.labs import lab, playground
-    packed = playground.pack(model, characters)          # characters: in the order of their ids
+    packed = playground.pack(model, characters, ids=ids[:4096])    # characters: by their ids
     lab("playground", name="lab-playground", title="...", data=packed,
         kilobytes=playground.kilobytes(packed), prompt="The ", temperature=0.8)
 
-    page = playground.quantised(model)                   # the model that the page will hold
-    playground.difference(model, page, ids)              # the largest difference of a logit
-    playground.same_greedy(model, page, ids, 80)         # does it write the same?
+    page = playground.unpack(packed)                     # the model that the page will hold
+    playground.difference(model, page, ids_dev[:640].view(10, 64))    # the largest, of a logit
+    playground.same_greedy(model, page, ids_dev[None, :20], 80)       # does it write the same?
 
 A matrix is sent as whole numbers of a few bits with one scale a row, the size of the row's largest
 weight over the largest number (as for weights of 8 bits in Jacob et al. 2018, there one scale a
 matrix). The embeddings, which enter the scores directly, get three bits more; vectors are few and
-go as float32; a head that is tied to the embedding is sent once. `unpack` builds the model again
-from what a page holds, so that the tests can ask PyTorch what the page should say.
+go as float32; a head that is tied to the embedding is sent once. With `ids`, some text, the
+columns of a matrix are rounded one after another and each makes up for the errors of those before
+it, on the inputs that this text gives (Frantar et al. 2023): that is worth nearly a bit.
 
 State of the lab beside `prompt` and `temperature`: top_k (0: all), top_p (1: all), seed.
-Left out: tokens of more than a character, and rounding that makes up for what it did before.
+Left out: tokens of more than a character.
 """
 from __future__ import annotations
 
 import base64
 import copy
 import gzip
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import torch
+from torch import nn
 
 from zh import page
 from zh.gpt import GPT, GPTConfig
+from zh.training import evaluating
 
-DTYPE = "int10"                  # of the matrices; "int4" to "int13", or "float32"
-MORE = 3                         # bits of an embedding, beyond those of a matrix
-SKIP = ("dropout",)              # of the configuration: a page does not train
+DTYPE = "int10"                  # of the matrices: "int4" to "int13", or "float32"
+MORE = 3                         # bits of embeddings and of the head, beyond those of a matrix
+DAMP = 0.01                      # added to the squares of inputs, as a share of their mean
 
 
-def pack(model: GPT, characters: str | Sequence[str], dtype: str = DTYPE) -> dict:
+def pack(model: GPT, characters: str | Sequence[str], dtype: str = DTYPE,
+         ids: torch.Tensor | None = None) -> dict:
     """The model as JSON: {"config", "characters", "tensors": {name: {"shape", ...}}}.
 
     characters: one for each id, in order; a string, a list, or a tokenizer with `.chars`. dtype: of
-    the matrices, "int4" to "int13" or "float32". Raises ValueError where characters and vocabulary
-    do not fit, for weights that are not finite, and TypeError for what is no GPT.
+    the matrices, "int4" to "int13" or "float32". ids (N,): text to round by, a few thousand tokens.
+    Raises ValueError where characters and vocabulary do not fit, for weights that are not finite,
+    and TypeError for what is no GPT.
     """
-    characters = _check(model, characters, dtype)
-    config = {name: value for name, value in asdict(model.config).items() if name not in SKIP}
-    return {"config": config, "characters": characters,
-            "tensors": {name: _pack(name, tensor, dtype) for name, tensor in _tensors(model)}}
+    _check(model, dtype)
+    characters = list(getattr(characters, "chars", characters))
+    if len(characters) != model.config.vocab:
+        raise ValueError(f"{len(characters)} characters and a vocabulary of {model.config.vocab}: "
+                         "give one character for each id, in the order of the ids.")
+    for i, c in enumerate(characters):
+        if not isinstance(c, str) or len(c) != 1 or c in characters[:i]:
+            raise ValueError(f"{c!r}, at place {i}, must be one character that stands there once.")
+    config = {name: v for name, v in asdict(model.config).items() if name != "dropout"}
+    tensors = {name: {"shape": list(tensor.shape), **entry}
+               for name, tensor, entry in _entries(model, dtype, ids)}
+    return {"config": config, "characters": "".join(characters), "tensors": tensors}
 
 
 def unpack(packed: dict) -> GPT:
     """The model that a page holds, in eval mode."""
-    known = {field.name for field in fields(GPTConfig)}
-    config = {name: value for name, value in packed["config"].items() if name in known}
-    model = GPT(GPTConfig(**config), generator=torch.Generator())
-    values = {name: _unpack(entry) for name, entry in packed["tensors"].items()}
+    model = GPT(GPTConfig(**packed["config"]), generator=torch.Generator())
+    values = {name: _read(entry) for name, entry in packed["tensors"].items()}
     if model.config.tie:
         values["head.weight"] = values["tokens.weight"]
     model.load_state_dict(values)
     return model.eval()
 
 
-def quantised(model: GPT, dtype: str = DTYPE) -> GPT:
+def quantised(model: GPT, dtype: str = DTYPE, ids: torch.Tensor | None = None) -> GPT:
     """A copy of the model with exactly the weights that a page will hold, in eval mode."""
-    _check(model, None, dtype)
+    _check(model, dtype)
     other = copy.deepcopy(model).eval()
     with torch.no_grad():
-        for name, tensor in _tensors(other):
-            tensor.copy_(_unpack(_pack(name, tensor, dtype)))
+        for _, tensor, entry in _entries(other, dtype, ids):
+            tensor.copy_(_read({"shape": list(tensor.shape), **entry}))
     return other
 
 
@@ -80,8 +91,7 @@ def kilobytes(packed: dict) -> int:
 @torch.no_grad()
 def difference(model: GPT, other: GPT, ids: torch.Tensor) -> float:
     """The largest difference between the logits of two models, over all places of ids (B, T)."""
-    return max((a - b).abs().max().item()
-               for a, b in ((model(part), other(part)) for part in ids.split(32)))
+    return max((model(part) - other(part)).abs().max().item() for part in ids.split(32))
 
 
 def same_greedy(model: GPT, other: GPT, ids: torch.Tensor, count: int) -> bool:
@@ -91,55 +101,92 @@ def same_greedy(model: GPT, other: GPT, ids: torch.Tensor, count: int) -> bool:
 
 
 # ---------------------------------------------------------------------------
+# Rounding
 
 
-def _check(model: GPT, characters, dtype: str) -> str:
+def _entries(model: GPT, dtype: str, ids: torch.Tensor | None) -> Iterator[tuple]:
+    """(name, tensor, what is sent of it); a tied head is the embedding."""
+    squares = {} if ids is None or dtype == "float32" else _squares(model, ids)
+    for name, tensor in model.state_dict().items():
+        if model.config.tie and name == "head.weight":
+            continue
+        if tensor.ndim < 2 or dtype == "float32":
+            yield name, tensor, {"f32": _text(tensor.float().numpy().astype("<f4"))}
+            continue
+        bits = int(dtype[3:]) + (MORE if name.startswith(("tokens", "places", "head")) else 0)
+        whole, scale = _round(name, tensor.double().numpy(), bits, squares.get(name))
+        yield name, tensor, {"bits": bits, "int": _text(_shrink(whole, bits)),
+                             "scale": _text(scale.astype("<f2"))}
+
+
+def _round(name: str, values: np.ndarray, bits: int, squares: np.ndarray | None) -> tuple:
+    """values (rows, columns) as whole numbers, times a float16 for each row."""
+    top = 2 ** (bits - 1) - 1
+    exact = np.abs(values).max(1) / top                                    # (rows,)
+    scale = exact.astype("f2")
+    scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale)
+    if not np.isfinite(scale).all():
+        raise ValueError(f"{name} holds a weight of {np.abs(values).max():.3g}, too large to send.")
+    steps = np.where(scale > 0, scale, 1).astype("f8")                     # (rows,)
+    if squares is None:
+        return np.rint(values / steps[:, None]).astype("i4"), scale
+    whole, left = np.empty(values.shape, "i4"), values.copy()
+    order = np.argsort(-squares.diagonal(), kind="stable")                 # large inputs first
+    damped = squares + DAMP * squares.diagonal().mean() * np.eye(len(order))
+    factor = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T    # upper triangle
+    for i, column in enumerate(order):
+        number = np.rint(left[:, column] / steps).clip(-top, top)
+        error = (left[:, column] - number * steps) / factor[i, i]          # (rows,)
+        left[:, order[i + 1:]] -= error[:, None] * factor[i, i + 1:]
+        whole[:, column] = number
+    return whole, scale
+
+
+def _squares(model: GPT, ids: torch.Tensor) -> dict[str, np.ndarray]:
+    """For each linear layer the mean of x x^T over its inputs x on ids (N,)."""
+    block = model.config.block
+    if ids.ndim != 1 or len(ids) < block:
+        raise ValueError(f"ids are the tokens of a text, shape (N,), {block} of them at least; "
+                         f"here the shape is {tuple(ids.shape)}.")
+    found, hooks = {}, []
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear):
+            def keep(layer, inputs, out, name=name):
+                x = inputs[0].flatten(0, 1).double()                       # (B * T, columns)
+                found[name + ".weight"] = (x.T @ x / len(x)).numpy()
+            hooks.append(layer.register_forward_hook(keep))
+    try:
+        with evaluating(model):
+            model(ids[: len(ids) // block * block].view(-1, block))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _check(model: GPT, dtype: str) -> None:
     if not isinstance(model, GPT):
         raise TypeError(f"the playground runs a zh.gpt.GPT, not a {type(model).__name__}.")
     if dtype != "float32" and dtype not in {f"int{bits}" for bits in range(4, 14)}:
         raise ValueError(f"dtype is {dtype!r}; it is \"int4\" to \"int13\", or \"float32\".")
-    for name, tensor in _tensors(model):
+    for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} holds a number that is not finite: look at how the model "
                              "was trained.")
-    if characters is None:
-        return ""
-    characters = list(getattr(characters, "chars", characters))
-    if len(characters) != model.config.vocab:
-        raise ValueError(f"{len(characters)} characters and a vocabulary of {model.config.vocab}: "
-                         "give one character for each id, in the order of the ids.")
-    for i, c in enumerate(characters):
-        if not isinstance(c, str) or len(c) != 1 or c in characters[:i]:
-            raise ValueError(f"{c!r}, at place {i}, must be one character that stands there once.")
-    return "".join(characters)
 
 
-def _tensors(model: GPT):
-    """(name, tensor) of all that is sent; a tied head is the embedding."""
-    return [(name, tensor) for name, tensor in model.state_dict().items()
-            if not (model.config.tie and name == "head.weight")]
+# ---------------------------------------------------------------------------
+# Numbers as text
 
 
-def _pack(name: str, tensor: torch.Tensor, dtype: str) -> dict:
-    values = tensor.detach().cpu().float().numpy()
-    entry = {"shape": list(values.shape)}
-    if values.ndim < 2 or dtype == "float32":
-        return entry | {"f32": _text(values.astype("<f4"))}
-    bits = int(dtype[3:]) + (MORE if name.startswith(("tokens", "places")) else 0)
-    top = 2 ** (bits - 1) - 1
-    exact = np.abs(values).max(1) / top                                    # (rows,)
-    scale = exact.astype("<f2")
-    scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale)
-    if not np.isfinite(scale).all():
-        raise ValueError(f"{name} holds a weight of {np.abs(values).max():.3g}, too large to send.")
-    steps = np.where(scale > 0, scale, 1).astype("f4")[:, None]
-    whole = np.rint(values / steps).astype("i4") + top                     # 0 to 2 top
-    lines = whole.reshape(-1, 1) >> np.arange(bits)[::-1] & 1              # (numbers, bits)
-    return entry | {"bits": bits, "int": _text(np.packbits(lines.astype("u1"))),
-                    "scale": _text(scale.astype("<f2"))}
+def _shrink(whole: np.ndarray, bits: int) -> np.ndarray:
+    """Whole numbers as bytes, `bits` bits a number, the highest first; the smallest is 0."""
+    numbers = whole.reshape(-1, 1) + (2 ** (bits - 1) - 1)
+    return np.packbits((numbers >> np.arange(bits)[::-1] & 1).astype("u1"))
 
 
-def _unpack(entry: dict) -> torch.Tensor:
+def _read(entry: dict) -> torch.Tensor:
+    """A tensor from what is sent of it."""
     shape = entry["shape"]
     if "f32" in entry:
         return torch.from_numpy(_numbers(entry["f32"], "<f4").astype("f4").reshape(shape))
