@@ -123,10 +123,10 @@ def _round(name: str, values: np.ndarray, bits: int, squares: np.ndarray | None)
     """values (rows, columns) as whole numbers, times a float16 for each row."""
     top = 2 ** (bits - 1) - 1
     exact = np.abs(values).max(1) / top                                    # (rows,)
+    if exact.max() > 60_000:                                               # of float16: 65,504
+        raise ValueError(f"{name} holds a weight of {np.abs(values).max():.3g}, too large to send.")
     scale = exact.astype("f2")
     scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale)
-    if not np.isfinite(scale).all():
-        raise ValueError(f"{name} holds a weight of {np.abs(values).max():.3g}, too large to send.")
     steps = np.where(scale > 0, scale, 1).astype("f8")                     # (rows,)
     if squares is None:
         return np.rint(values / steps[:, None]).astype("i4"), scale

@@ -1,0 +1,2 @@
+import { el } from "./base.js";
+export default { render({ el: root }) { root.append(el("p", null, "x")); } };
