@@ -69,6 +69,35 @@ def without_head(model: GPT, layer: int, head: int, ids: torch.Tensor) -> float:
             weight[:, columns] = kept
 
 
+KINDS = {
+    "itself": lambda text, i, j: j == i,
+    "previous": lambda text, i, j: j == i - 1,
+    "first": lambda text, i, j: j == 0,
+    "same": lambda text, i, j: j < i and text[j] == text[i],
+    "after": lambda text, i, j: 0 < j < i and text[j - 1] == text[i],
+    "spaces": lambda text, i, j: j < i and text[j].isspace(),
+}
+
+
+def shares(weights: torch.Tensor, text: str) -> dict[str, float]:
+    """How much of a head's weight lies where: the mean over all characters but the first.
+
+    weights (T, T). "previous", "first", "same": on the same character earlier; "after": on what
+    followed it there; "spaces": on earlier spaces and line ends. "spread": over which part of the
+    places in sight it spreads, exp of its entropy over their number.
+    What a head that looks at all alike would have: `shares(torch.ones(T, T).tril(), text)`.
+    """
+    w = weights.double()
+    w = w / w.sum(-1, keepdim=True)
+    T, found = len(text), {}
+    for name, looks in KINDS.items():
+        where = torch.tensor([[j <= i and looks(text, i, j) for j in range(T)] for i in range(T)])
+        found[name] = (w * where).sum(-1)[1:].mean().item()
+    entropy = -torch.xlogy(w, w).sum(-1)                                   # (T,)
+    found["spread"] = (entropy.exp() / torch.arange(1, T + 1))[1:].mean().item()
+    return found
+
+
 class Watch:
     """A callback of `training.train` that looks at the attention of `model` as it trains.
 
