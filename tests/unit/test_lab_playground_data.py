@@ -108,6 +108,20 @@ def test_a_tied_head_is_sent_once_and_the_model_stays_as_it_was():
     assert 0 < playground.kilobytes(packed) < len(page.to_json(packed)) / 1000
 
 
+@pytest.mark.parametrize("text", ["ab", "a\nbad cab, a bad cab".replace(",", "")])
+def test_checks_are_what_the_model_says_before_rounding(text):
+    model = made()
+    packed = playground.pack(model, CHARACTERS, "int4", checks=["f", text])
+    ids = torch.tensor([[CHARACTERS.index(c) for c in text]])
+    right = model.generate(ids, playground.GREEDY, gen(), temperature=0, cache=False)[0]
+    assert [*packed["checks"]] == ["f", text]
+    found = packed["checks"][text]
+    assert text + found["greedy"] == "".join(CHARACTERS[i] for i in right.tolist())
+    with torch.no_grad():
+        logits = model(ids[:, window(len(text), 10):])[0, -1]
+    assert found["logits"] == pytest.approx(logits.tolist(), abs=6e-5)
+
+
 class Tokenizer:
     chars = list(CHARACTERS)
 
@@ -122,6 +136,8 @@ def test_characters_may_come_from_a_tokenizer():
     (lambda m: playground.pack(m, ["ab"] * 12), ValueError, "'ab', at place 0"),
     (lambda m: playground.pack(m, CHARACTERS, "int3"), ValueError, "int4"),
     (lambda m: playground.pack(m, CHARACTERS, ids=some_ids(9)), ValueError, "10 of them at least"),
+    (lambda m: playground.pack(m, CHARACTERS, checks=["a", "aZ"]), ValueError, r"holds \['Z'\]"),
+    (lambda m: playground.pack(m, CHARACTERS, checks=[""]), ValueError, "must hold characters"),
     (lambda m: playground.pack(m.head, CHARACTERS), TypeError, "not a Linear"),
 ])  # fmt: skip
 def test_what_cannot_be_packed_is_said(call, error, words):

@@ -25,7 +25,7 @@ const STYLE = `
 .zh-form-text i { font-style: normal; padding: .1rem .05rem; }
 .zh-form-text i[data-at] { outline: 2px solid var(--zh-orange); outline-offset: -1px; }
 .zh-lab .zh-form-note { margin: .2rem 0; font-size: .92rem; }
-.zh-lab h4 { font-size: 1rem; margin: .6rem 0 .2rem; }
+.zh-lab .zh-form-title { margin: .6rem 0 .2rem; }
 .zh-lab details { margin: .4rem 0; } .zh-lab summary { min-height: 44px; padding: .6rem 0; cursor: pointer; }
 `;
 
@@ -77,7 +77,7 @@ function lab(root, model, data) {
     return { moment: steps.indexOf(nearest(steps, s.get("step"), end)), text, layer: whole("layer", 1, layers) - 1, head: whole("head", 1, heads) - 1, n, place: (whole("place", 0, n) || n) - 1 };
   };
   let shown = null; // the moment on the screen while it plays
-  const step = el("output"), texts = select(prompts.map((p, i) => [i, p.replaceAll("\n", "↵")]), (text) => s.set({ text, place: 0 }));
+  const step = el("output"), texts = select(prompts.map((p, i) => [i, p.replaceAll("\n", "↵")]), (text) => s.set({ text, place: 0 }), { "aria-label": "text" });
   const moments = player(root, { at: () => shown ?? now().moment, last: () => steps.length - 1, words: "One moment", pause: PAUSE,
     look: (k) => { shown = k; draw(false); }, keep: (k) => { shown = null; s.set({ step: steps[k] }); } });
   const ink = getComputedStyle(root).getPropertyValue("--zh-blue").match(/[\da-f]{2}/gi)?.map((v) => parseInt(v, 16)) ?? [47, 127, 214];
@@ -100,7 +100,7 @@ function lab(root, model, data) {
   });
 
   // the matrix of one head, the text, the losses
-  const title = el("h4"), picture = svg("svg", { class: "zh-form-matrix", role: "img", onclick: (event) => {
+  const title = el("strong"), picture = svg("svg", { class: "zh-form-matrix", role: "img", onclick: (event) => {
     const { top, height } = picture.getBoundingClientRect(), i = Math.floor((event.clientY - top) / height * (now().n + 1.5) - 1.5);
     if (i >= 0) s.set({ place: Math.min(now().n, i + 1) });
   } });
@@ -113,8 +113,8 @@ function lab(root, model, data) {
   moments.row.append(step);
   root.append(el("style", null, STYLE), field("text", texts), moments.row, does);
   const say = announcer(root);
-  root.append(el("div", { class: "zh-form-two" }, el("div", null, el("h4", null, "Every head, layer.head"), box, el("p", { class: "zh-form-note" }, "The word: where a head puts a tenth of its weight or more beyond what would be there if all it sees counted alike.")), el("div", null, title, picture, el("p", { class: "zh-form-note" }, "A row is a character that looks, a column one that it looks at; shade: the root of the weight."))),
-    field("place", el("span", { class: "zh-pair" }, spot, told)), line, looks, el("h4", null, "Loss"), chart, numbers);
+  root.append(el("div", { class: "zh-form-two" }, el("div", null, el("p", { class: "zh-form-title" }, el("strong", null, "Every head, layer.head")), box, el("p", { class: "zh-form-note" }, "The word: where a head puts a tenth of its weight or more beyond what would be there if all it sees counted alike.")), el("div", null, el("p", { class: "zh-form-title" }, title), picture, el("p", { class: "zh-form-note" }, "A row is a character that looks, a column one that it looks at; shade: the root of the weight."))),
+    field("place", el("span", { class: "zh-pair" }, spot, told)), line, looks, el("p", { class: "zh-form-title" }, el("strong", null, "Loss")), chart, numbers);
   let cells = [], made = -1, outline;
 
   function matrix(text) { // the cells, made anew for another text

@@ -20,7 +20,7 @@ const STYLE = `
 .zh-play-text i[data-at] { outline: 2px solid var(--zh-orange); outline-offset: -1px; }
 .zh-play-text .zh-play-old { color: var(--zh-muted); }
 .zh-lab .zh-play-note { margin: .2rem 0; font-size: .92rem; }
-.zh-lab h4 { font-size: 1rem; margin: 1rem 0 .2rem; }
+.zh-lab .zh-play-title { margin: 1rem 0 .2rem; }
 .zh-lab .zh-play-bars button { background: linear-gradient(to top, var(--zh-ink) var(--q), transparent var(--q)) left / 5px 100% no-repeat,
   linear-gradient(to top, color-mix(in srgb, var(--zh-blue) 38%, transparent) var(--p), transparent var(--p)), var(--zh-paper); }
 .zh-play-heads { display: grid; gap: .2rem; max-width: 34rem; }
@@ -237,11 +237,11 @@ function lab(root, model) {
   const dice = el("input", { type: "number", min: 0, max: 2 ** 32 - 1, step: 1, style: "width:7rem", onchange: () => s.set({ seed: seed() === Number(dice.value) ? seed() : Math.floor(within(dice.value, 0, 2 ** 32 - 1, 0)) }) });
   const size = Math.round(within(s.get("kilobytes"), 0, 1e5, 0));
   const go = button("", () => (!packed ? fetchModel() : left ? stop() : write(WRITE)));
-  const one = button("One character", () => write(1)), again = button("Another try", () => { s.set({ seed: seed() + 1 }); write(WRITE); });
+  const one = button("One character", () => write(1)), back = button("Back to the prompt", () => { last = {}; changed(); }), again = button("Another try", () => { s.set({ seed: seed() + 1 }); write(WRITE); });
   const clear = button("Clear", () => { s.set({ prompt: "" }); box.focus(); });
   const more = el("div"), note = el("p", { class: "zh-play-note" });
   root.append(el("style", null, STYLE), el("label", { class: "zh-play-tall" }, el("span", null, "Prompt"), box),
-    el("div", { class: "zh-row" }, heat.box, keep.box, share.box, field("seed", dice)), el("div", { class: "zh-row" }, go, one, again, clear), note);
+    el("div", { class: "zh-row" }, heat.box, keep.box, share.box, field("seed", dice)), el("div", { class: "zh-row" }, go, one, back, again, clear), note);
   const say = announcer(root);
   root.append(more);
 
@@ -252,10 +252,10 @@ function lab(root, model) {
   lines.append(old, now);
   const spot = el("input", { type: "range", step: 1, "aria-label": "Character that reads", oninput: () => look(Number(spot.value)) });
   const bars = Array.from({ length: SHOWN }, (_, rank) => button([el("span"), " ", el("small")], () => choose(rank)));
-  const barBox = el("div", { class: "zh-letters zh-play-bars", role: "group", "aria-label": "Choose the next character" }, bars), nextTitle = el("h4");
+  const barBox = el("div", { class: "zh-letters zh-play-bars", role: "group", "aria-label": "Choose the next character" }, bars), nextTitle = el("strong");
   const barNote = el("p", { class: "zh-play-note" }, "Blue, and the number: what is drawn from, at this temperature, top k and top p. Dark edge: what the model itself says.");
   roving(barBox, bars, () => bars.filter((b) => b.offsetTop === bars[0].offsetTop).length);
-  const headBox = el("div", { class: "zh-play-heads", role: "group", "aria-label": "Heads by layer" }), headTitle = el("h4", null, "Where the heads look: layer.head, each to its own scale"), looks = el("p", { class: "zh-play-note" });
+  const headBox = el("div", { class: "zh-play-heads", role: "group", "aria-label": "Heads by layer" }), headTitle = el("strong", null, "Where the heads look: layer.head, each to its own scale"), looks = el("p", { class: "zh-play-note" });
   const nextRows = el("tbody"), textRows = el("tbody"), weightName = el("th", { scope: "col" });
   const head = (...names) => el("thead", null, el("tr", null, names.map((name) => (name.nodeType ? name : el("th", { scope: "col" }, name)))));
   const table = el("details", { ontoggle: () => tables() }, el("summary", null, "The same as numbers"),
@@ -283,7 +283,7 @@ function lab(root, model) {
         () => { chosen = [Math.floor(k / wide), k % wide]; draw(); }));
       headBox.append(...heads);
       roving(headBox, heads, () => wide);
-      more.append(lines, field("place", el("span", { class: "zh-pair" }, spot, told)), legend, nextTitle, barNote, barBox, headTitle, headBox, looks, table);
+      more.append(lines, field("place", el("span", { class: "zh-pair" }, spot, told)), legend, el("p", { class: "zh-play-title" }, nextTitle), barNote, barBox, el("p", { class: "zh-play-title" }, headTitle), headBox, looks, table);
       changed();
       write(WRITE);
     }
@@ -305,7 +305,8 @@ function lab(root, model) {
     } while (performance.now() - from < SLICE);
     const to = performance.now(), rest = !left && !text.pending();
     busy += to - from;
-    if (rest || !still()) draw(rest || to - drawnAt > REST);
+    lines.setAttribute("aria-busy", !rest);
+    if ((rest || !still()) && !(arrived && !written)) draw(rest || to - drawnAt > REST); // the first character comes first
     if (written && arrived) { root.dataset.first = performance.now() - arrived; arrived = 0; }
     if (!rest) { frame = requestAnimationFrame(() => (root.isConnected ? run() : stop())); return; }
     buttons();
@@ -332,7 +333,7 @@ function lab(root, model) {
   function stop() { left = 0; run(); }
   function buttons() {
     go.textContent = !packed ? `Load the model${size ? `, ${size} kB,` : ""} and write` : left > 1 ? "Stop" : text.ids().length > given ? "Write on" : "Write";
-    for (const b of [one, again, clear]) b.hidden = !packed;
+    for (const b of [one, back, again, clear]) b.hidden = !packed;
   }
   function look(i) { place = i >= end() ? null : Math.max(text.start(), i); if (left) stop(); else draw(); tellPlace(); }
   function tellPlace() { const i = at(); say(`Place ${i + 1}, ${called(c(text.ids()[i]))}. ${looks.textContent}`); }

@@ -1,7 +1,7 @@
 """The data of the lab `playground`: a trained GPT of characters, made small enough for a page.
 
     from zh.labs import lab, playground
-    packed = playground.pack(model, characters, ids=ids[:4096])    # characters: by their ids
+    packed = playground.pack(model, characters, ids=ids[:4096], checks=["The ", "def "])
     lab("playground", name="lab-playground", title="...", data=packed,
         kilobytes=playground.kilobytes(packed), prompt="The ", temperature=0.8)
 
@@ -32,20 +32,22 @@ import torch
 from torch import nn
 
 from zh import page
-from zh.gpt import GPT, GPTConfig
+from zh.gpt import GPT, GPTConfig, window
 from zh.training import evaluating
 
 DTYPE = "int10"                  # of the matrices: "int4" to "int13", or "float32"
 MORE = 3                         # bits of embeddings and of the head, beyond those of a matrix
+GREEDY = 80                      # characters of a check
 DAMP = 0.01                      # added to the squares of inputs, as a share of their mean
 
 
 def pack(model: GPT, characters: str | Sequence[str], dtype: str = DTYPE,
-         ids: torch.Tensor | None = None) -> dict:
-    """The model as JSON: {"config", "characters", "tensors": {name: {"shape", ...}}}.
+         ids: torch.Tensor | None = None, checks: Sequence[str] = ()) -> dict:
+    """The model as JSON: {"config", "characters", "tensors": {name: {"shape", ...}}, "checks"}.
 
     characters: one for each id, in order; a string, a list, or a tokenizer with `.chars`. dtype: of
     the matrices, "int4" to "int13" or "float32". ids (N,): text to round by, a few thousand tokens.
+    checks: texts; the tests ask the page for what this model, not yet rounded, says of them.
     Raises ValueError where characters and vocabulary do not fit, for weights that are not finite,
     and TypeError for what is no GPT.
     """
@@ -60,7 +62,9 @@ def pack(model: GPT, characters: str | Sequence[str], dtype: str = DTYPE,
     config = {name: v for name, v in asdict(model.config).items() if name != "dropout"}
     tensors = {name: {"shape": list(tensor.shape), **entry}
                for name, tensor, entry in _entries(model, dtype, ids)}
-    return {"config": config, "characters": "".join(characters), "tensors": tensors}
+    said = {text: _check_of(model, characters, text) for text in checks}
+    return {"config": config, "characters": "".join(characters), "tensors": tensors,
+            "checks": said}
 
 
 def unpack(packed: dict) -> GPT:
@@ -98,6 +102,20 @@ def same_greedy(model: GPT, other: GPT, ids: torch.Tensor, count: int) -> bool:
     """Whether both write the same `count` tokens after ids (B, T), always taking the likeliest."""
     drawn = [each.generate(ids, count, torch.Generator(), temperature=0) for each in (model, other)]
     return torch.equal(*drawn)
+
+
+@torch.no_grad()
+def _check_of(model: GPT, characters: list[str], text: str) -> dict:
+    """What the model says after a text: its logits, and GREEDY characters, always the likeliest."""
+    if not text or (odd := sorted(set(text) - set(characters))):
+        raise ValueError(f"the text to check {text!r} must hold characters that the model knows"
+                         + (f", and holds {odd}." if text else "."))
+    ids = torch.tensor([[characters.index(c) for c in text]])
+    with evaluating(model):
+        logits = model(ids[:, window(len(text), model.config.block):])[0, -1]
+    drawn = model.generate(ids, GREEDY, torch.Generator(), temperature=0)[0, len(text):]
+    return {"logits": [round(v, 4) for v in logits.tolist()],
+            "greedy": "".join(characters[i] for i in drawn.tolist())}
 
 
 # ---------------------------------------------------------------------------
