@@ -408,15 +408,15 @@ def test_accessible_with_its_model(loaded, width, dark):
 
 
 def test_writing_leaves_the_page_free(loaded):
-    """Frames go on while it writes: none waits for much more than a slice."""
-    page, node = loaded("prompt=the+")
+    """It writes a slice a frame, as long as it takes: one that does not let go leaves one frame."""
+    page, _ = loaded("prompt=the+")
     gaps = page.evaluate("""() => new Promise((done) => {
-      const gaps = [], start = performance.now();
-      let last = start;
+      const gaps = [], text = document.querySelector("#lab-playground .zh-play-text");
+      let last = performance.now();
       const tick = (now) => {
         gaps.push(now - last);
         last = now;
-        if (now - start < 600) requestAnimationFrame(tick);
+        if (text.ariaBusy === "true") requestAnimationFrame(tick);
         else done(gaps.slice(1).sort((a, b) => a - b));
       };
       const all = [...document.querySelectorAll("#lab-playground button")];
@@ -425,7 +425,7 @@ def test_writing_leaves_the_page_free(loaded):
     })""")
     print(f"frames while it writes: {len(gaps)}, median {gaps[len(gaps) // 2]:.0f} ms, "
           f"longest {gaps[-1]:.0f} ms")  # fmt: skip
-    assert len(gaps) >= 4  # a writer that does not let go would leave one
+    assert len(gaps) >= 6
 
 
 def test_a_model_that_does_not_load_is_said_and_asked_for_again(lab, visit):

@@ -19,8 +19,8 @@ const STYLE = `
 .zh-lab .zh-form-heads button[aria-pressed=true] { background: var(--zh-paper); color: inherit; box-shadow: inset 0 0 0 3px var(--zh-orange); }
 .zh-form-heads canvas { display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated; }
 .zh-form-heads small { font-size: .75rem; white-space: nowrap; }
-.zh-form-matrix { display: block; width: 100%; max-width: 27rem; cursor: pointer; }
-.zh-form-loss { display: block; width: 100%; max-width: 32rem; }
+.zh-lab .zh-form-matrix { display: block; width: 100%; max-width: 27rem; cursor: pointer; }
+.zh-lab .zh-form-loss { display: block; width: 100%; max-width: 32rem; }
 .zh-form-text { font: 1rem/1.8 ui-monospace, monospace; margin: .3rem 0; cursor: pointer; overflow-wrap: anywhere; }
 .zh-form-text i { font-style: normal; padding: .1rem .05rem; }
 .zh-form-text i[data-at] { outline: 2px solid var(--zh-orange); outline-offset: -1px; }
@@ -147,8 +147,11 @@ function lab(root, model, data) {
     chart.replaceChildren(...[svg("path", { d: `M${LEFT} ${TOP}V${BOTTOM}H${RIGHT}`, fill: "none", stroke: color.ink, "stroke-opacity": 0.4 }),
       svg("path", { d: `M${x(t.moment)} ${TOP - 6}V${BOTTOM + 4}`, stroke: color.ink, "stroke-width": 2, "data-step": steps[t.moment] }),
       path(losses, { stroke: color.muted, "stroke-dasharray": "4 3" }), path(lost, { stroke: color.orange, "data-line": "without" }), path(held, { stroke: color.blue, "data-line": "held" }),
-      text(RIGHT, TOP - 12, "training", { "text-anchor": "end", style: "fill:var(--zh-muted)" }), held.length ? text(RIGHT - 64, TOP - 12, "unseen text", { "text-anchor": "end", style: "fill:var(--zh-blue)" }) : "",
-      without.length ? text(RIGHT - 148, TOP - 12, "without this head", { "text-anchor": "end", style: "fill:var(--zh-orange)" }) : "",
+      ...[["training", { stroke: color.muted, "stroke-dasharray": "4 3" }, true, 84], ["unseen text", { stroke: color.blue }, held.length, 106], ["without this head", { stroke: color.orange }, without.length, 140]].filter(([, , there]) => there)
+        .flatMap(([words, more, , wide], i, all) => { // a piece of the line, and its name
+          const x = LEFT + all.slice(0, i).reduce((sum, [, , , w]) => sum + w, 0);
+          return [svg("path", { d: `M${x} ${TOP - 16}h16`, fill: "none", "stroke-width": 2, ...more }), text(x + 20, TOP - 12, words)];
+        }),
       ...[low, high].map((v) => text(LEFT - 4, y(v) + 4, v.toFixed(1), { "text-anchor": "end" })),
       ...steps.map((v, i) => ((i % 4 === 0 && i < steps.length - 2) || i === steps.length - 1 ? text(x(i), BOTTOM + 20, v, { "text-anchor": i === 0 ? "start" : i === steps.length - 1 ? "end" : "middle" }) : ""))].filter(Boolean));
     chart.setAttribute("aria-label", `Loss by step, after ${steps[t.moment]}: ${[losses[t.moment] !== null && `training ${losses[t.moment].toFixed(2)}`, held.length && `unseen text ${held[t.moment].toFixed(2)}`,
@@ -188,8 +191,8 @@ function lab(root, model, data) {
     looks.textContent = `From ${called(chars[t.place])}, place ${t.place + 1}, it looks most at ${best.map((j) => `${called(chars[j])} (place ${j + 1}, ${percent(row[j])})`).join(", ")}.`;
     if (numbers.open) body.replaceChildren(...found.map((f, i) => el("tr", null, el("th", { scope: "row" }, `${Math.floor(i / heads) + 1}.${i % heads + 1}`),
       f.share.map((v) => el("td", null, percent(v))), el("td", null, percent(f.spread)), without.length ? el("td", null, without[t.moment][i].toFixed(3).replace("-", "−")) : "")));
-    const words = found.map(word), count = [...new Set(words)].map((w) => `${w} ${words.filter((v) => v === w).length}`);
-    if (spoken) say(`After ${steps[t.moment]} steps: ${count.join(", ")} of ${tiles.length} heads.`);
+    const words = found.map(word), count = [...new Set(words)].map((w) => `${words.filter((v) => v === w).length} ${w}`);
+    if (spoken) say(`After ${steps[t.moment]} steps, of ${tiles.length} heads: ${count.join(", ")}.`);
   }
 
   tabs();

@@ -21,7 +21,7 @@ const STYLE = `
 .zh-play-text .zh-play-old { color: var(--zh-muted); }
 .zh-lab .zh-play-note { margin: .2rem 0; font-size: .92rem; }
 .zh-lab .zh-play-title { margin: 1rem 0 .2rem; }
-.zh-lab .zh-play-bars button { background: linear-gradient(to top, var(--zh-ink) var(--q), transparent var(--q)) left / 5px 100% no-repeat,
+.zh-lab .zh-play-bars button { padding-left: 6px; background: linear-gradient(to top, var(--zh-ink) var(--q), transparent var(--q)) left / 5px 100% no-repeat,
   linear-gradient(to top, color-mix(in srgb, var(--zh-blue) 38%, transparent) var(--p), transparent var(--p)), var(--zh-paper); }
 .zh-play-heads { display: grid; gap: .2rem; max-width: 34rem; }
 .zh-lab .zh-play-heads button { padding: .1rem .25rem; height: 52px; border-color: var(--zh-line); line-height: 1; }
@@ -253,7 +253,7 @@ function lab(root, model) {
   const spot = el("input", { type: "range", step: 1, "aria-label": "Character that reads", oninput: () => look(Number(spot.value)) });
   const bars = Array.from({ length: SHOWN }, (_, rank) => button([el("span"), " ", el("small")], () => choose(rank)));
   const barBox = el("div", { class: "zh-letters zh-play-bars", role: "group", "aria-label": "Choose the next character" }, bars), nextTitle = el("strong");
-  const barNote = el("p", { class: "zh-play-note" }, "Blue, and the number: what is drawn from, at this temperature, top k and top p. Dark edge: what the model itself says.");
+  const barNote = el("p", { class: "zh-play-note" }, "Blue, and the number: what is drawn from, at this temperature, top k and top p. The edge at the left: what the model itself says.");
   roving(barBox, bars, () => bars.filter((b) => b.offsetTop === bars[0].offsetTop).length);
   const headBox = el("div", { class: "zh-play-heads", role: "group", "aria-label": "Heads by layer" }), headTitle = el("strong", null, "Where the heads look: layer.head, each to its own scale"), looks = el("p", { class: "zh-play-note" });
   const nextRows = el("tbody"), textRows = el("tbody"), weightName = el("th", { scope: "col" });

@@ -10,11 +10,14 @@
     playground.same_greedy(model, page, ids_dev[None, :20], 80)       # does it write the same?
 
 A matrix is sent as whole numbers of a few bits with one scale a row, the size of the row's largest
-weight over the largest number (as for weights of 8 bits in Jacob et al. 2018, there one scale a
-matrix). The embeddings, which enter the scores directly, get three bits more; vectors are few and
-go as float32; a head that is tied to the embedding is sent once. With `ids`, some text, the
-columns of a matrix are rounded one after another and each makes up for the errors of those before
-it, on the inputs that this text gives (Frantar et al. 2023): that is worth nearly a bit.
+weight over the largest number. The embeddings, which enter the scores directly, get three bits
+more; vectors are few and go as float32; a head that is tied to the embedding is sent once. With
+`ids`, some text, the columns of a matrix are rounded one after another and each makes up for the
+errors of those before it, on the inputs that this text gives (Frantar et al. 2023, GPTQ).
+
+How many bits: a GPT of 210,000 parameters after 1,200 steps is off by 0.16 in its worst logit (of
+1.2 million) at 8 bits, by 0.05 at 10, by 0.03 at 10 with `ids`; after 300 steps 8 would do. Ask
+`difference`.
 
 State of the lab beside `prompt` and `temperature`: top_k (0: all), top_p (1: all), seed.
 Left out: tokens of more than a character.
