@@ -91,13 +91,12 @@ def load(folder: str | os.PathLike, *, dropout: float | None = None) -> GPT:
         raise ValueError(f"{folder} holds what a GPT-2 with a head for the next token does not "
                          f"have: {', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}. "
                          "Was it made for another task?")
-    own_head = "head.weight" in state and not torch.equal(state["head.weight"],
-                                                          state["tokens.weight"])
-    if config.tie and own_head:
-        config.tie = False
+    read, head = state.get("tokens.weight"), state.get("head.weight")
+    if config.tie and read is not None:
+        config.tie = head is None or torch.equal(head, read)
     if config.tie:
-        state["head.weight"] = state["tokens.weight"]
-    missing = [theirs for theirs, ours in wanted.items() if ours not in state]
+        state["head.weight"] = read
+    missing = [theirs for theirs, ours in wanted.items() if state.get(ours) is None]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing[:4])}"
                          f"{', ...' if len(missing) > 4 else ''}: the checkpoint is not whole, or "
@@ -211,26 +210,20 @@ def save(model: GPT, folder: str | os.PathLike) -> None:
     if cannot:
         raise ValueError(f"this GPT is no GPT-2: {', '.join(cannot)}. transformers has no name "
                          "for it; keep it with torch.save(model.state_dict(), path).")
-    state = {}
+    state, have = {}, model.state_dict()
     for ours, theirs in names(c).items():
         if theirs == "lm_head.weight" and c.tie:
             continue
-        tensor = given(model, ours)
+        tensor = have.get(ours)
+        if tensor is None:
+            tensor = torch.zeros(len(have[ours.removesuffix("bias") + "weight"]))
         tensor = tensor.t() if turned(theirs) else tensor
         full = theirs if theirs.startswith("lm_head") else f"transformer.{theirs}"
-        state[full] = tensor.clone(memory_format=torch.contiguous_format)
+        state[full] = tensor.float().clone(memory_format=torch.contiguous_format)
     written = {"config.json": json.dumps(config_of(model), indent=2, sort_keys=True).encode(),
                "model.safetensors": packed(state, {"format": "pt"})}
     folder.mkdir(parents=True, exist_ok=True)
     write_all(folder, written)
-
-
-def given(model: GPT, name: str) -> torch.Tensor:
-    """The tensor of this name, or the zeros that stand for a bias that is not there."""
-    state = model.state_dict()
-    if name in state:
-        return state[name]
-    return torch.zeros(len(state[name.removesuffix("bias") + "weight"]))
 
 
 def config_of(model: GPT) -> dict:
