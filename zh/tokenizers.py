@@ -53,6 +53,8 @@ PATTERNS = {
 _PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 _GPT2_BYTES = _PRINTABLE + [b for b in range(256) if b not in _PRINTABLE]
 _RANK = [_GPT2_BYTES.index(b) for b in range(256)]
+# The characters that stand for bytes in files of GPT-2's kind: themselves, or U+0100 and after.
+_CHAR = [chr(b) if b in _PRINTABLE else chr(256 + _RANK[b] - len(_PRINTABLE)) for b in range(256)]
 
 
 class CharTokenizer:
@@ -406,10 +408,8 @@ class BPETokenizer:
         ids = json.loads((folder / "vocab.json").read_text("utf-8"))
         lines = (folder / "merges.txt").read_text("utf-8").split("\n")
         pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-        char = {b: chr(b) if b in _PRINTABLE else chr(256 + i - len(_PRINTABLE))
-                for i, b in enumerate(_GPT2_BYTES)}
         try:
-            byte_ids = [ids[char[b]] for b in range(256)]
+            byte_ids = [ids[_CHAR[b]] for b in range(256)]
             merges = [(ids[left], ids[right]) for left, right in pairs]
             made = [ids[left + right] for left, right in pairs]
             special = sorted((i, name) for name, i in ids.items() if i >= 256 + len(merges))
@@ -516,6 +516,11 @@ def _names_of(special_tokens: Iterable[str]) -> list[str]:
 def _bytes(text: str) -> bytes:
     """UTF-8, and three bytes for a lone surrogate, which UTF-8 has not."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def bytes_of(token: str) -> bytes:
+    """The bytes of a token as files of GPT-2's kind write it: "Ġthe" is b" the"."""
+    return bytes(_CHAR.index(c) for c in token)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
