@@ -187,7 +187,7 @@ def learn(pieces: Iterable[bytes], merges: int,
         weight += [times] * len(piece) + [0]
     before, after = list(range(-1, len(row))), list(range(1, len(row) + 1))
 
-    counts, places = Counter(), defaultdict(list)
+    counts, places = defaultdict(int), defaultdict(list)
     for i, pair in enumerate(pairwise(row)):
         if -1 not in pair:
             counts[pair] += weight[i]
@@ -203,26 +203,28 @@ def learn(pieces: Iterable[bytes], merges: int,
             continue
         if -n < min_count:
             break
-        new = 256 + len(learned)
+        (a, b), new = pair, 256 + len(learned)
         learned.append(pair)
-        fresh = set()
+        made = defaultdict(list)         # the pairs that `new` is in
         for i in places.pop(pair):
             j = after[i]
-            if (row[i], row[j]) != pair:         # part of another token now
+            if row[i] != a or row[j] != b:       # part of another token now
                 continue
             h, k, times = before[i], after[j], weight[i]
             row[i], row[j] = new, -1
             after[i], before[k] = k, i
-            for at, old, now in ((h, (row[h], pair[0]), (row[h], new)),
-                                 (i, (pair[1], row[k]), (new, row[k]))):
-                if -1 not in old:
-                    counts[old] -= times
-                    counts[now] += times
-                    places[now].append(at)
-                    fresh.add(now)
-        del counts[pair]
-        for now in fresh:
-            heappush(heap, (-counts[now], tie(now), now))
+            left, right = row[h], row[k]
+            if left != -1:
+                counts[left, a] -= times
+                counts[left, new] += times
+                made[left, new].append(h)
+            if right != -1:
+                counts[b, right] -= times
+                counts[new, right] += times
+                made[new, right].append(i)
+        places.update(made)
+        for pair in made:
+            heappush(heap, (-counts[pair], tie(pair), pair))
     return learned
 
 
@@ -315,6 +317,9 @@ class BPETokenizer:
                              f"{256 + len(special_tokens)} or more.")
         if not _text(text):
             raise ValueError("the text is empty: there are no pairs to learn from.")
+        if min_count < 1:
+            raise ValueError(f"min_count is {min_count}; a pair that stands nowhere cannot be "
+                             "merged: 1 or more.")
         parts = _outside(special_tokens).split(text) if special_tokens else [text]
         regex = _compile(pattern)
         pieces = (_bytes(piece) for part in parts for piece in _cut(regex, part))
