@@ -271,7 +271,7 @@ class BPETokenizer:
     is a piece too. special_tokens: texts that stand for themselves, in the order of their ids.
     byte_ids: the id of each byte, where it is not the byte itself (GPT-2's are not).
 
-    `vocab[id]` is the bytes of a token, `special` {text: id}. Every text has an encoding, and
+    `vocab[id]` is the bytes of a token, `ranks` {pair: the id it makes}, `special` {text: id}. Every text has an encoding, and
     `decode(encode(text)) == text` for every str, lone surrogates included.
     """
 
@@ -285,14 +285,14 @@ class BPETokenizer:
         for byte, i in enumerate(self.byte_ids):
             self.vocab[i] = bytes([byte])
         self.merges: list[Pair] = []
-        self._ranks: dict[Pair, int] = {}
+        self.ranks: dict[Pair, int] = {}
         for a, b in merges:
             new = len(self.vocab)
-            if not (0 <= a < new and 0 <= b < new) or (a, b) in self._ranks:
+            if not (0 <= a < new and 0 <= b < new) or (a, b) in self.ranks:
                 raise ValueError(f"merge {len(self.merges)}, {(a, b)}, makes the token {new}: its "
                                  f"two parts must be ids below {new}, and no earlier merge's.")
             self.merges.append((a, b))
-            self._ranks[a, b] = new
+            self.ranks[a, b] = new
             self.vocab.append(self.vocab[a] + self.vocab[b])
         self.special: dict[str, int] = {}
         for text in _names_of(special_tokens):
@@ -364,7 +364,7 @@ class BPETokenizer:
 
     def _encode_piece(self, piece: str) -> list[int]:
         ids = [self.byte_ids[byte] for byte in _bytes(piece)]
-        return (apply if len(ids) <= 64 else _apply_long)(ids, self._ranks)
+        return (apply if len(ids) <= 64 else _apply_long)(ids, self.ranks)
 
     def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
         """The text of these ids, a list or a tensor (T,).
