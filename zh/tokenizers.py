@@ -187,7 +187,7 @@ def learn(pieces: Iterable[bytes], merges: int,
         weight += [times] * len(piece) + [0]
     before, after = list(range(-1, len(row))), list(range(1, len(row) + 1))
 
-    counts, places = Counter(), defaultdict(list)
+    counts, places = defaultdict(int), defaultdict(list)
     for i, pair in enumerate(pairwise(row)):
         if -1 not in pair:
             counts[pair] += weight[i]
@@ -203,26 +203,28 @@ def learn(pieces: Iterable[bytes], merges: int,
             continue
         if -n < min_count:
             break
-        new = 256 + len(learned)
+        (a, b), new = pair, 256 + len(learned)
         learned.append(pair)
-        fresh = set()
+        made = defaultdict(list)         # the pairs that `new` is in
         for i in places.pop(pair):
             j = after[i]
-            if (row[i], row[j]) != pair:         # part of another token now
+            if row[i] != a or row[j] != b:       # part of another token now
                 continue
             h, k, times = before[i], after[j], weight[i]
             row[i], row[j] = new, -1
             after[i], before[k] = k, i
-            for at, old, now in ((h, (row[h], pair[0]), (row[h], new)),
-                                 (i, (pair[1], row[k]), (new, row[k]))):
-                if -1 not in old:
-                    counts[old] -= times
-                    counts[now] += times
-                    places[now].append(at)
-                    fresh.add(now)
-        del counts[pair]
-        for now in fresh:
-            heappush(heap, (-counts[now], tie(now), now))
+            left, right = row[h], row[k]
+            if left != -1:
+                counts[left, a] -= times
+                counts[left, new] += times
+                made[left, new].append(h)
+            if right != -1:
+                counts[b, right] -= times
+                counts[new, right] += times
+                made[new, right].append(i)
+        places.update(made)
+        for pair in made:
+            heappush(heap, (-counts[pair], tie(pair), pair))
     return learned
 
 
@@ -269,7 +271,7 @@ class BPETokenizer:
     is a piece too. special_tokens: texts that stand for themselves, in the order of their ids.
     byte_ids: the id of each byte, where it is not the byte itself (GPT-2's are not).
 
-    `vocab[id]` is the bytes of a token, `special` {text: id}. Every text has an encoding, and
+    `vocab[id]` is the bytes of a token, `ranks` {pair: the id it makes}, `special` {text: id}. Every text has an encoding, and
     `decode(encode(text)) == text` for every str, lone surrogates included.
     """
 
@@ -283,14 +285,14 @@ class BPETokenizer:
         for byte, i in enumerate(self.byte_ids):
             self.vocab[i] = bytes([byte])
         self.merges: list[Pair] = []
-        self._ranks: dict[Pair, int] = {}
+        self.ranks: dict[Pair, int] = {}
         for a, b in merges:
             new = len(self.vocab)
-            if not (0 <= a < new and 0 <= b < new) or (a, b) in self._ranks:
+            if not (0 <= a < new and 0 <= b < new) or (a, b) in self.ranks:
                 raise ValueError(f"merge {len(self.merges)}, {(a, b)}, makes the token {new}: its "
                                  f"two parts must be ids below {new}, and no earlier merge's.")
             self.merges.append((a, b))
-            self._ranks[a, b] = new
+            self.ranks[a, b] = new
             self.vocab.append(self.vocab[a] + self.vocab[b])
         self.special: dict[str, int] = {}
         for text in _names_of(special_tokens):
@@ -315,6 +317,9 @@ class BPETokenizer:
                              f"{256 + len(special_tokens)} or more.")
         if not _text(text):
             raise ValueError("the text is empty: there are no pairs to learn from.")
+        if min_count < 1:
+            raise ValueError(f"min_count is {min_count}; a pair that stands nowhere cannot be "
+                             "merged: 1 or more.")
         parts = _outside(special_tokens).split(text) if special_tokens else [text]
         regex = _compile(pattern)
         pieces = (_bytes(piece) for part in parts for piece in _cut(regex, part))
@@ -359,7 +364,7 @@ class BPETokenizer:
 
     def _encode_piece(self, piece: str) -> list[int]:
         ids = [self.byte_ids[byte] for byte in _bytes(piece)]
-        return (apply if len(ids) <= 64 else _apply_long)(ids, self._ranks)
+        return (apply if len(ids) <= 64 else _apply_long)(ids, self.ranks)
 
     def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
         """The text of these ids, a list or a tensor (T,).

@@ -283,7 +283,7 @@ class TestBPE:
     def test_long_pieces_are_merged_as_short_ones(self, text):
         made = BPETokenizer.train("abab" + text * 2, 300, pattern=None)
         ids = list(tokenizers._bytes(text + "ab" * 3 + text))
-        assert tokenizers._apply_long(ids, made._ranks) == tokenizers.apply(ids, made._ranks)
+        assert tokenizers._apply_long(ids, made.ranks) == tokenizers.apply(ids, made.ranks)
 
     def test_a_long_piece_does_not_take_for_ever(self):
         made = BPETokenizer.train("ab" * 50 + "b" * 50, 300, pattern=None)

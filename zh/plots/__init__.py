@@ -91,6 +91,17 @@ from zh.plots.tensor_backprop import (
     training,
     who_pays,
 )
+from zh.plots.tokenization import (
+    compression,
+    languages,
+    moved,
+    number_cuts,
+    pieces,
+    shares,
+    two_losses,
+    visible,
+    work,
+)
 from zh.plots.wavenet import (
     budget,
     flat_context,
