@@ -271,8 +271,9 @@ class BPETokenizer:
     is a piece too. special_tokens: texts that stand for themselves, in the order of their ids.
     byte_ids: the id of each byte, where it is not the byte itself (GPT-2's are not).
 
-    `vocab[id]` is the bytes of a token, `ranks` {pair: the id it makes}, `special` {text: id}. Every text has an encoding, and
-    `decode(encode(text)) == text` for every str, lone surrogates included.
+    `vocab[id]` is the bytes of a token, `ranks` is {pair: the id it makes}, `special` {text: id}.
+    Every text has an encoding, and `decode(encode(text)) == text` for every str, lone surrogates
+    included.
     """
 
     def __init__(self, merges: Iterable[Sequence[int]], *, pattern: str | None = "gpt4",

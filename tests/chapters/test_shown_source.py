@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import autograd, data, neurons, wavenet
+from zh import autograd, data, neurons, tokenizers, wavenet
 from zh import backward as bw
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
@@ -31,6 +31,8 @@ TAUGHT = {
                 wavenet.convolution],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
+    "tokenization": [tokenizers.count_pairs, tokenizers.merge, tokenizers.learn_textbook,
+                     tokenizers.tie, tokenizers.apply, tokenizers.learn],
 }  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def test_a_chapter_shows_what_it_teaches_from_its_source(site, name):
         assert any(source in block for block in shown), thing.__qualname__
 
 
-@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "batchnorm"])
+@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "batchnorm", "tokenization"])
 def test_what_it_shows_fits_the_column(name):
     """About 80 characters fit beside the table of contents; a phone scrolls."""
     for thing in TAUGHT[name]:

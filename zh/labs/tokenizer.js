@@ -2,7 +2,7 @@ import { el, button, field, select, slider, announcer, scroller, state, keys, ne
 
 /* A live tokenizer: a text's code points, bytes, the merges one by one, its tokens; two settings beside
    each other; and a small tokenizer trained in the page on what the reader pastes.
-   data: { merges: {gpt4: [[a, b], ...], gpt2: ..., none: ...}, corpus (what they were learned from, in words) }
+   data: { merges: {gpt4: [[a, b], ...], gpt2: ..., none: ...} }, learned from the book's text
    State: text, from ("book" or "own"), pattern, size (of the vocabulary), step (merges applied to the text),
    other and size2 (the setting beside it, other "" for none), corpus (a short one of the reader's).
    The same numbers as zh.tokenizers: split, encode and train are tested against it. */
