@@ -284,6 +284,33 @@ def merge_heads(x: torch.Tensor) -> torch.Tensor:
 
 
 # ---------------------------------------------------------------------------
+# Reading what heads look at
+
+
+def by_distance(weights: torch.Tensor, most: int) -> torch.Tensor:
+    """Mean weight on the key 0, 1, ..., most - 1 places back: (B, heads, T, T) -> (heads, most).
+
+    Only queries count that have so many places before them.
+    """
+    rows = weights[:, :, most - 1:]                        # (B, heads, T - most + 1, T)
+    return torch.stack([rows.diagonal(most - 1 - back, -2, -1).mean((0, 2))
+                        for back in range(most)], -1)
+
+
+def share_on(weights: torch.Tensor,
+             chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean weight on the chosen keys, and what their places get anyway: (heads,) each.
+
+    weights (B, heads, T, S), chosen (B, T, S) of booleans. The second is the control: the mean
+    weight of the same pairs of places over all examples, whatever stands there.
+    """
+    count = chosen.sum()
+    found = (weights * chosen[:, None]).sum((0, 2, 3)) / count
+    usual = (weights.mean(0) * chosen.sum(0)).sum((1, 2)) / count
+    return found, usual
+
+
+# ---------------------------------------------------------------------------
 # What has been computed before
 
 

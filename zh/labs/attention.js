@@ -125,6 +125,7 @@ export default {
       el("div", { class: "zh-row" }, walk.box, button("◀", () => step(-1), { "aria-label": "one place to the left" }), button("▶", () => step(1), { "aria-label": "one place to the right" })),
       tiles, el("div", { class: "zh-row" }, hide));
     const say = announcer(root);
+    if (packed.loss) root.append(el("p", { class: "zh-attention-note" }, `The model was trained for seconds when this page was built. Its loss on text it never saw: ${packed.loss.toFixed(2)} nats a character.`));
     root.append(maps, el("p", { class: "zh-attention-note" }, "A row for each place that looks, a column for each that is looked at; the darker, the more. Grey: not allowed."),
       nextTitle, next, losses, addsTitle, scroller("What each head adds", adds), mixNote,
       el("details", null, el("summary", null, "Every character as a number"), scroller("Probability of every character", el("table", null,
