@@ -7,6 +7,7 @@ attention, with one head and with several, with and without positions, with four
 scores. All runs have one recipe (its rate was tried for four heads, on a seed that is not used
 here, and did as well as its neighbours), and the runs of a seed have the same minibatches. Of the
 models with four heads it also keeps what each head looks at, and what it costs to do without it.
+"probe" is the loss of a short run, by which the tests see whether the code still does the same.
 Recorded as zh/recorded/attention.json after each part; a part that is there is kept, unless
 `again` is given. About eight minutes on one core.
 """
@@ -22,6 +23,7 @@ from zh.attention import OneLayer, by_distance, share_on
 from zh.gpt.fit import draw_blocks, evaluate, optimizer
 
 BLOCK, BATCH, DIM, STEPS, RATE, SEEDS = 32, 32, 64, 1000, 0.02, range(1, 6)
+PROBE = 50                       # steps of the short run, from seed 0
 PARTS = {
     "token alone": dict(heads=0, positions=None),
     "token and place": dict(heads=0),
@@ -83,7 +85,7 @@ def looks(model: OneLayer, dev: torch.Tensor, vocabulary: str, pieces: int = 400
 
 
 def last(marks: torch.Tensor) -> torch.Tensor:
-    """(B, T, T): True at the last marked place before each place, for places that are not marked."""
+    """(B, T, T): True at the last marked place before each place that is not marked itself."""
     T = marks.shape[1]
     here = torch.arange(T)
     seen = torch.where(marks, here, -1).cummax(1).values                     # (B, T)
@@ -106,7 +108,8 @@ def main() -> None:
                 heads.append(looks(model, corpus[1], corpus[2]))
             print(part, seed, round(loss, 4), flush=True)
         made = {**result["made"], part: recorded.made(time.perf_counter() - start)}
-        row = {"dev": losses, "parameters": sum(p.numel() for p in model.parameters()),
+        row = {"dev": losses, "probe": climb(part, 0, corpus, PROBE)[0],
+               "parameters": sum(p.numel() for p in model.parameters()),
                **({"heads": heads} if heads else {})}
         rows = {**result["rows"], part: row}
         recorded.save("attention", {
