@@ -14,6 +14,7 @@ The transformer: Vaswani et al. 2017. This form of it: Radford et al. 2019 (GPT-
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from torch import nn
 
 from zh import sampling
 from zh.attention import Cache, MultiHead, draw, split_size
+from zh.training import evaluating
 
 
 @dataclass
@@ -41,14 +43,19 @@ class GPTConfig:
     residual: bool = True     # False: a part replaces what came in, instead of adding to it
     norm: bool = True         # False: no layer normalisation
     eps: float = 1e-5         # of layer normalisation
+    inner: int | None = None  # numbers a place inside the two-layer network; None: 4 * dim
 
     def __post_init__(self):
-        for name in ("vocab", "block", "layers", "heads", "dim"):
+        for name in ("vocab", "block", "layers", "heads", "dim", "inner"):
             value = getattr(self, name)
+            if name == "inner" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it is a share, from 0 up to 1.")
+        if not 0 < self.eps < 1:
+            raise ValueError(f"eps is {self.eps}; it is a small number above 0, such as 1e-5.")
         if self.positions not in ("learned", "rope"):
             raise ValueError(f"positions is {self.positions!r}; it is \"learned\" or \"rope\".")
         split_size(self.dim, self.heads)
@@ -65,8 +72,9 @@ class Block(nn.Module):
         self.attention = MultiHead(
             c.dim, c.heads, bias=c.bias, dropout=c.dropout,
             rope=c.positions == "rope", generator=generator)
-        self.up = nn.Linear(c.dim, 4 * c.dim, bias=c.bias)
-        self.down = nn.Linear(4 * c.dim, c.dim, bias=c.bias)
+        inner = c.inner or 4 * c.dim
+        self.up = nn.Linear(c.dim, inner, bias=c.bias)
+        self.down = nn.Linear(inner, c.dim, bias=c.bias)
         self.drop = nn.Dropout(c.dropout)
 
     def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
@@ -138,6 +146,8 @@ class GPT(nn.Module):
         if before + ids.shape[1] > c.block:
             raise ValueError(f"{before + ids.shape[1]} places, and this GPT reads {c.block} at "
                              f"most: give it the last {c.block}, ids[:, -{c.block}:].")
+        if torch.compiler.is_compiling():                             # it cannot look at values
+            return
         if int(ids.min()) < 0 or int(ids.max()) >= c.vocab:
             raise IndexError(f"token ids go from {int(ids.min())} to {int(ids.max())}; this GPT "
                              f"knows 0 to {c.vocab - 1}. Is the tokenizer the one it was "
@@ -156,15 +166,17 @@ class GPT(nn.Module):
                cache: bool = True) -> Iterator[torch.Tensor]:
         """The tokens that follow `ids` (B, T), one column (B,) at a time, without end.
 
-        Settings: `zh.sampling.probabilities`. At n tokens the model reads those from
-        `window(n, block)` on. cache: keep keys and values instead of computing them again.
+        Settings: `zh.sampling.probabilities`. Of n tokens the model reads those from
+        `window(n, block)` on: all while they fit, then the last half block at least, with the
+        first of them at place 0. cache: keep keys and values instead of computing them again.
         """
-        self.check(ids[:, -self.config.block:] if ids.ndim == 2 else ids)
+        self.check(last(ids, self.config.block))
         was_training = self.training
         caches, start = None, -1
         try:
             while True:
-                self.eval()
+                if was_training:
+                    self.eval()
                 here = window(ids.shape[1], self.config.block)
                 if not cache:
                     fresh = ids[:, here:]
@@ -175,12 +187,14 @@ class GPT(nn.Module):
                     fresh = ids[:, -1:]                   # the others are in the caches
                 start = here
                 logits = self(fresh, caches)[:, -1]       # (B, vocab)
-                self.train(was_training)
+                if was_training:                          # whoever asked goes on as before
+                    self.train()
                 drawn = sampling.sample_logits(logits, generator, temperature, top_k, top_p)
                 ids = torch.cat([ids, drawn[:, None]], 1)
                 yield drawn
         finally:
-            self.train(was_training)
+            if was_training:
+                self.train()
 
     def generate(self, ids: torch.Tensor, count: int, generator: torch.Generator, *,
                  stop: int | None = None, **settings) -> torch.Tensor:
@@ -191,16 +205,39 @@ class GPT(nn.Module):
         """
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise ValueError(f"count is {count!r}; it is a whole number of tokens, 0 or more.")
+        if stop is not None and not 0 <= stop < self.config.vocab:
+            raise ValueError(f"stop is {stop!r}; tokens go from 0 to {self.config.vocab - 1}.")
+        self.check(last(ids, self.config.block))
         ended = torch.zeros(len(ids), dtype=torch.bool)
         new = []
-        for drawn in self.stream(ids, generator, **settings) if count else ():
-            if stop is not None:
-                drawn = drawn.masked_fill(ended, stop)
-                ended |= drawn == stop
-            new.append(drawn)
-            if len(new) == count or ended.all():
-                break
+        with evaluating(self):
+            for drawn in self.stream(ids, generator, **settings) if count else ():
+                if stop is not None:
+                    drawn = drawn.masked_fill(ended, stop)
+                    ended |= drawn == stop
+                new.append(drawn)
+                if len(new) == count or ended.all():
+                    break
         return torch.cat([ids, torch.stack(new, 1)], 1) if new else ids
+
+    # -----------------------------------------------------------------------
+    # Checkpoints of others
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike, **settings) -> GPT:
+        """The GPT-2 that a folder of Hugging Face's transformers holds: `zh.gpt.pretrained`."""
+        from zh.gpt import pretrained
+        return pretrained.load(folder, **settings)
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Write it as a GPT-2 that transformers loads: `zh.gpt.pretrained`."""
+        from zh.gpt import pretrained
+        pretrained.save(self, folder)
+
+
+def last(ids, block: int):
+    """The last `block` tokens of ids (B, T), where they are that."""
+    return ids[:, -block:] if isinstance(ids, torch.Tensor) and ids.ndim == 2 else ids
 
 
 def window(n: int, block: int) -> int:

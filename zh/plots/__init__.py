@@ -8,6 +8,13 @@ from zh.plots.activations import (
     hinges,
     recycled,
 )
+from zh.plots.attention import (
+    attention_maps,
+    by_place,
+    looks_back,
+    relative,
+    sharpness,
+)
 from zh.plots.backprop import finals, nudge, paths, tangents, value_graph
 from zh.plots.base import (
     BLUE,
