@@ -44,6 +44,7 @@ class GPTConfig:
     norm: bool = True         # False: no layer normalisation
     eps: float = 1e-5         # of layer normalisation
     inner: int | None = None  # numbers a place inside the two-layer network; None: 4 * dim
+    std: float = 0.02         # spread of the weights at the start
 
     def __post_init__(self):
         for name in ("vocab", "block", "layers", "heads", "dim", "inner"):
@@ -56,6 +57,8 @@ class GPTConfig:
             raise ValueError(f"dropout is {self.dropout}; it is a share, from 0 up to 1.")
         if not 0 < self.eps < 1:
             raise ValueError(f"eps is {self.eps}; it is a small number above 0, such as 1e-5.")
+        if not 0 < self.std < float("inf"):
+            raise ValueError(f"std is {self.std}; it is the spread of the first weights, above 0.")
         if self.positions not in ("learned", "rope"):
             raise ValueError(f"positions is {self.positions!r}; it is \"learned\" or \"rope\".")
         split_size(self.dim, self.heads)
@@ -100,7 +103,7 @@ def norm(config: GPTConfig) -> nn.Module:
 class GPT(nn.Module):
     """Token ids (B, T) -> scores of the next token at every place, (B, T, vocab).
 
-    Weights start from N(0, 0.02**2); those that write into the residual stream are divided by the
+    Weights start from N(0, std**2); those that write into the residual stream are divided by the
     square root of their number, so that the stream does not grow with depth. Raises ValueError
     for more places than `config.block`, IndexError for an id outside the vocabulary.
     """
@@ -114,7 +117,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(c, generator) for _ in range(c.layers))
         self.norm = norm(c)
         self.head = nn.Linear(c.dim, c.vocab, bias=False)
-        draw(self, generator, std=0.02)
+        draw(self, generator, std=c.std)
         with torch.no_grad():
             for block in self.blocks:
                 for last in (block.attention.project, block.down):
