@@ -32,9 +32,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zh import data, ladder
-from zh.attention import Head, HeadList
-from zh.gpt.fit import draw_blocks
+from zh import data, ladder, training
+from zh.attention import Head, HeadList, MultiHead
+from zh.gpt import GPT, GPTConfig
+from zh.gpt.fit import draw_blocks, evaluate, optimizer
 from zh.ngrams import NGram
 from zh.tokenizers import CharTokenizer
 
@@ -135,6 +136,40 @@ RUNGS = (
 )
 
 
+def deep(count: int, residual: bool) -> Callable:
+    """`count` times heads and feed-forward, with residual connections or without."""
+    def make(V, g):
+        parts = [part for _ in range(count) for part in (heads(g), feed())]
+        return Rungs(V, *(Add(part) if residual else part for part in parts))
+    return make
+
+
+def unplaced(V: int, g: torch.Generator) -> nn.Module:
+    """The highest rung without the vectors for places."""
+    model = RUNGS[-1].make(V, g)
+    with torch.no_grad():
+        model.places.weight.zero_()
+    model.places.weight.requires_grad_(False)
+    return model
+
+
+def turned(V: int, g: torch.Generator) -> nn.Module:
+    """The highest rung with rotated queries and keys in place of vectors for places."""
+    model = unplaced(V, g)
+    for part in model.parts:
+        if isinstance(part, Add) and isinstance(part.part, HeadList):
+            part.part = MultiHead(DIM, HEADS, rope=True, generator=g)
+    return model
+
+
+OTHERS = (                      # beside the ladder
+    *(Rung(f"{count} of them{', residual' if residual else ''}", deep(count, residual))
+      for count in (2, 6) for residual in (False, True)),
+    Rung("no places", unplaced),
+    Rung("rotated", turned),
+)
+
+
 def start(rung: Rung, vocab: int, seed: int) -> nn.Module:
     """The model of a rung with weights as PyTorch would draw them, from a generator of its own."""
     generator = torch.Generator().manual_seed(seed)
@@ -142,7 +177,7 @@ def start(rung: Rung, vocab: int, seed: int) -> nn.Module:
         model = rung.make(vocab, generator)
     with torch.no_grad():
         for part in model.modules():
-            if isinstance(part, nn.Embedding):
+            if isinstance(part, nn.Embedding) and part.weight.requires_grad:
                 part.weight.normal_(generator=generator)
             elif isinstance(part, nn.Linear):
                 bound = part.in_features ** -0.5
@@ -195,7 +230,8 @@ def climb(rung: Rung, train: torch.Tensor, val: torch.Tensor, vocab: int, seeds:
     draw, shell = draw_blocks(train, BLOCK, BATCH), copy.deepcopy(models[0])
     stacked, _ = torch.func.stack_module_state(models)                    # (seeds, ...)
     run = torch.func.vmap(lambda weights, x: torch.func.functional_call(shell, weights, (x,)))
-    optimizer = torch.optim.AdamW(stacked.values(), lr=rung.lr, fused=True)
+    learned = [p for p in stacked.values() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learned, lr=rung.lr, fused=True)
     looks = {}
     for step in range(1, steps + 1):
         x, y = (torch.stack(part) for part in zip(*map(draw, dice), strict=True))  # (seeds, B, T)
@@ -207,7 +243,7 @@ def climb(rung: Rung, train: torch.Tensor, val: torch.Tensor, vocab: int, seeds:
         if step in LOOKS and step < steps:
             looks[str(step)] = judge(run, stacked, val).mean(1).tolist()
     losses = judge(run, stacked, val)                                     # (seeds, pieces)
-    return {"params": sum(p[0].numel() for p in stacked.values()), "val": losses.mean(1).tolist(),
+    return {"params": sum(p[0].numel() for p in learned), "val": losses.mean(1).tolist(),
             "looks": looks, "stretches": [part.mean().item() for part in
                                           losses.mean(0).tensor_split(STRETCHES)],
             "seconds": round(time.process_time() - began, 1)}
@@ -245,6 +281,45 @@ def counted(train: torch.Tensor, val: torch.Tensor, vocab: int) -> dict:
     cut = len(train) * 9 // 10
     k = min((0.01, 0.02, 0.04, 0.08), key=lambda k: loss(k, train[:cut], train[cut:]))
     return {"k": k, "val": [loss(k, train, val)]}
+
+
+# ---------------------------------------------------------------------------
+# The chapter's own GPT
+
+OWN = dict(block=64, layers=4, heads=4, dim=64, positions="rope", std=0.1)
+OWN_RECIPE = dict(steps=1400, batch=6, lr=5e-3, warmup=60)
+VARIANTS = {                    # name: what is changed
+    "as it is": {},
+    "learned places": dict(positions="learned"),
+    "no places": dict(positions=None),
+    "std 0.02": dict(std=0.02),
+}
+
+
+def own(train: torch.Tensor, val: torch.Tensor, vocab: int, seed: int, steps: int | None = None,
+        **changes) -> dict:
+    """The chapter's run from a seed, with some of its settings changed; positions=None for none.
+
+    Returns {"val", "train": mean of the last 100 steps, "params", "seconds"}.
+    """
+    began, r = time.process_time(), {**OWN_RECIPE, **({"steps": steps} if steps else {})}
+    sizes = {**OWN, **changes}
+    placed = sizes["positions"] is not None
+    generator = torch.Generator().manual_seed(seed)
+    model = GPT(GPTConfig(vocab, **{**sizes, "positions": sizes["positions"] or "learned"}),
+                generator=generator)
+    if not placed:
+        with torch.no_grad():
+            model.places.weight.zero_()
+        model.places.weight.requires_grad_(False)
+    history = training.train(
+        model, draw_blocks(train, sizes["block"], r["batch"]), r["steps"], generator=generator,
+        optimizer=optimizer(model, r["lr"]), progress=False,
+        lr=training.cosine(r["lr"], r["steps"], min(r["warmup"], r["steps"] // 3)))
+    return {"val": evaluate(model, val, sizes["block"]),
+            "train": statistics.fmean(history.losses[-100:]),
+            "params": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "seconds": round(time.process_time() - began, 1)}
 
 
 # ---------------------------------------------------------------------------
