@@ -9,7 +9,7 @@ short             every rung of `zh.gpt_ladder.RUNGS`, five seeds, 200 steps, on
 bundled           five seeds, 5000 steps, on the bundled text.
 others            three seeds, 5000 steps, on the bundled text: rungs beside the ladder, with other
                   depths and other positions.
-own               the GPT that the chapter trains, and variants of it, three seeds.
+own               the GPT that the chapter trains, and variants of it, three seeds; longer runs, one.
 tinyshakespeare   three seeds, 5000 steps, on the lecture's text, beside the lecture's own losses.
 
 Both texts also have the loss of counting with back-off, with as many characters to go by. A rung
@@ -104,9 +104,10 @@ def own(again: bool) -> None:
         old = find(load(), "own", variant)
         if old and not again and old["settings"] == {**settings, **changes}:
             continue
+        some = list(seeds)[:1 if "steps" in changes else None]       # a long run is one run
         runs = [gpt_ladder.own(train, val, tokenizer.vocab_size, seed, **changes)
-                for seed in seeds]
-        row = {"name": variant, "settings": {**settings, **changes}, "seeds": list(seeds),
+                for seed in some]
+        row = {"name": variant, "settings": {**settings, **changes}, "seeds": some,
                "params": runs[0]["params"], "val": [run["val"] for run in runs],
                "train": [run["train"] for run in runs],
                "seconds": sum(run["seconds"] for run in runs), "made": recorded.made()}

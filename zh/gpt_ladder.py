@@ -293,6 +293,8 @@ VARIANTS = {                    # name: what is changed
     "learned places": dict(positions="learned"),
     "no places": dict(positions=None),
     "std 0.02": dict(std=0.02),
+    "4 times as long": dict(steps=5600),
+    "16 times as long": dict(steps=22400),
 }
 
 
