@@ -9,7 +9,7 @@ short             every rung of `zh.gpt_ladder.RUNGS`, five seeds, 200 steps, on
 bundled           five seeds, 5000 steps, on the bundled text.
 others            three seeds, 5000 steps, on the bundled text: rungs beside the ladder, with other
                   depths and other positions.
-own               the GPT that the chapter trains, and variants of it, three seeds; longer runs, one.
+own               the GPT that the chapter trains, and variants of it, three seeds; a long run, one.
 tinyshakespeare   three seeds, 5000 steps, on the lecture's text, beside the lecture's own losses.
 
 Both texts also have the loss of counting with back-off, with as many characters to go by. A rung
