@@ -16,12 +16,23 @@ from zh.training import evaluating
 
 
 def optimizer(model: nn.Module, lr: float, *, decay: float = 0.1,
-              betas: tuple[float, float] = (0.9, 0.99)) -> torch.optim.AdamW:
-    """AdamW that shrinks matrices only: no biases, no gains (Loshchilov and Hutter 2019)."""
+              betas: tuple[float, float] = (0.9, 0.99),
+              clip: float | None = None) -> torch.optim.AdamW:
+    """AdamW that shrinks matrices only: no biases, no gains (Loshchilov and Hutter 2019).
+
+    clip: the gradient of a step, all parameters in one row, is made no longer than this.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
               {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
+    adamw = torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
+
+    def shorten(*_) -> None:
+        torch.nn.utils.clip_grad_norm_(parameters, clip)
+
+    if clip is not None:
+        adamw.register_step_pre_hook(shorten)                 # it runs before each step
+    return adamw
 
 
 def draw_blocks(ids: torch.Tensor, block: int, batch: int):
@@ -42,13 +53,20 @@ def draw_blocks(ids: torch.Tensor, block: int, batch: int):
     return draw_one
 
 
-def evaluate(model: nn.Module, ids: torch.Tensor, block: int, batch: int = 64) -> float:
-    """Mean loss, in nats a token, over all of `ids` (N,) in pieces of `block`, without overlap."""
+def evaluate(model: nn.Module, ids: torch.Tensor, block: int, batch: int = 64,
+             at_most: int | None = None) -> float:
+    """Mean loss, in nats a token, over all of `ids` (N,) in pieces of `block`, without overlap.
+
+    at_most: take so many pieces at most, spread evenly over the text.
+    """
     pieces = (len(ids) - 1) // block
     if pieces < 1:
         raise ValueError(f"the text has {len(ids)} tokens; one piece needs {block + 1}.")
     x = ids[:pieces * block].view(pieces, block)
     y = ids[1:pieces * block + 1].view(pieces, block)
+    if at_most is not None and at_most < pieces:
+        some = torch.arange(at_most) * pieces // at_most
+        x, y = x[some], y[some]
     total = 0.0
     with evaluating(model):
         for a, b in zip(x.split(batch), y.split(batch), strict=True):
