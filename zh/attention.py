@@ -329,18 +329,21 @@ class Cache:
     def __init__(self, block: int):
         self.block, self.length, self.k, self.v = block, 0, None, None
 
-    def add(self, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append k, v (B, heads, T, size); returns all of them, (B, heads, length, size)."""
+    def add(self, k: torch.Tensor,
+            v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append k, v (B, heads, T, size); returns all, (B, heads, length, size)."""
         B, heads, T, size = k.shape
-        if self.length + T > self.block:
-            raise ValueError(f"the cache has {self.length} places and {T} are added; it has room "
-                             f"for {self.block}. Start a new one with the places to keep.")
+        start, end = self.length, self.length + T
+        if end > self.block:
+            raise ValueError(
+                f"the cache has {start} places and {T} are added; it has room "
+                f"for {self.block}. Start a new one with the places to keep.")
         if self.k is None:
-            self.k, self.v = (k.new_empty(B, heads, self.block, size) for _ in range(2))
-        self.k[:, :, self.length:self.length + T] = k
-        self.v[:, :, self.length:self.length + T] = v
-        self.length += T
-        return self.k[:, :, :self.length], self.v[:, :, :self.length]
+            self.k, self.v = (k.new_empty(B, heads, self.block, size)
+                              for _ in range(2))
+        self.k[:, :, start:end], self.v[:, :, start:end] = k, v
+        self.length = end
+        return self.k[:, :, :end], self.v[:, :, :end]
 
 
 # ---------------------------------------------------------------------------

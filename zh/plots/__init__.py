@@ -64,6 +64,16 @@ from zh.plots.dynamics import (
     scheduled,
     snapshot,
 )
+from zh.plots.gpt import (
+    by_depth,
+    gpt_table,
+    learned,
+    next_bars,
+    over_places,
+    shares,
+    token_times,
+    with_depth,
+)
 from zh.plots.initialization import (
     cobweb,
     confidence,
