@@ -148,7 +148,7 @@ class EncoderDecoder(nn.Module):
 
         target (B, T): START, the signs, END, filled up with PAD, which does not count.
         """
-        told, answers = target[:, :-1], target[:, 1:]     # shifted by one
+        told, answers = shifted(target)                   # (B, T - 1) each
         scores = self(source, told)                       # (B, T - 1, vocab)
         return F.cross_entropy(scores.flatten(0, 1), answers.flatten(),
                                ignore_index=self.config.pad)
@@ -207,14 +207,23 @@ class DecoderOnly(nn.Module):
 
     def loss(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy in nats a sign, of the target or of everything after the first."""
-        rows, at = self.join(source, target)
-        answers = rows[:, 1:]
+        told, answers = shifted(target)                            # (B, T - 1) each
+        rows, at = self.join(source, told)
+        follows = F.pad(rows[:, 1:], (0, 1), value=self.config.pad)
+        follows = follows.scatter(1, at, answers)                  # after each place
         if not self.everything:
-            before = torch.arange(1, rows.shape[1]) <= at[:, :1]   # up to START
-            answers = answers.masked_fill(before, self.config.pad)
-        scores = self.gpt(rows[:, :-1])                            # (B, S + T - 1, vocab)
-        return F.cross_entropy(scores.flatten(0, 1), answers.flatten(),
+            before = torch.arange(rows.shape[1]) < at[:, :1]
+            follows = follows.masked_fill(before, self.config.pad)
+        return F.cross_entropy(self.gpt(rows).flatten(0, 1), follows.flatten(),
                                ignore_index=self.config.pad)
+
+
+def shifted(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the decoder is told and what it has to answer: targets (B, T), one place apart."""
+    if not isinstance(target, torch.Tensor) or target.ndim != 2 or target.shape[1] < 2:
+        raise ValueError(f"targets have the shape (B, T), START and one sign at least; here it is "
+                         f"{tuple(getattr(target, 'shape', ()))}. One row: target[None].")
+    return target[:, :-1], target[:, 1:]
 
 
 def start(model: nn.Module, generator: torch.Generator) -> None:
@@ -290,7 +299,7 @@ def next_log_p(model: nn.Module, written: torch.Tensor, reading: tuple) -> torch
 @torch.no_grad()
 def log_probability(model: nn.Module, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Of each target (B, T), START in front, the logarithm of its probability: (B,)."""
-    told, answers = target[:, :-1], target[:, 1:]
+    told, answers = shifted(target)
     log_p = model(source, told).log_softmax(-1)                    # (B, T - 1, vocab)
     each = log_p.gather(-1, answers[..., None])[..., 0]            # (B, T - 1)
     return each.masked_fill(answers == model.config.pad, 0.0).sum(1)
