@@ -69,7 +69,7 @@ class FeedForward(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Places of the source look at each other, both ways: (B, S, dim) -> (B, S, dim)."""
+    """Places of the source look both ways: (B, S, dim) of (B, S, dim)."""
 
     def __init__(self, c: Seq2SeqConfig, generator: torch.Generator):
         super().__init__()
@@ -84,7 +84,7 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Places of the target look back, then at the source, then think: (B, T, dim) of the same."""
+    """Places of the target look back, then across: (B, T, dim) of (B, T, dim)."""
 
     def __init__(self, c: Seq2SeqConfig, generator: torch.Generator):
         super().__init__()
@@ -122,7 +122,7 @@ class EncoderDecoder(nn.Module):
         start(self, generator)
 
     def read(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the encoder makes of (B, S): the memory (B, S, dim) and its mask (B, 1, S)."""
+        """The memory of sources (B, S), (B, S, dim), and its mask (B, 1, S)."""
         lengths = check_source(source, self.config)
         S = source.shape[1]
         mask = padding(lengths, S)                        # (B, 1, S)
@@ -144,9 +144,9 @@ class EncoderDecoder(nn.Module):
         return self.write(target, *self.read(source))
 
     def loss(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy in nats a sign: the decoder is told the right signs so far.
+        """Mean cross-entropy in nats a sign, told the right signs so far.
 
-        target (B, T): START, the signs, END, filled up with PAD, which does not count.
+        target (B, T): START, the signs, END, and PAD, which does not count.
         """
         told, answers = shifted(target)                   # (B, T - 1) each
         scores = self(source, told)                       # (B, T - 1, vocab)
@@ -155,17 +155,17 @@ class EncoderDecoder(nn.Module):
 
 
 class OneVector(EncoderDecoder):
-    """Without attention over the source: the decoder gets the mean of what the encoder made of it.
+    """Without attention over the source: the memory is one vector, a mean.
 
-    What came before attention gave the decoder one vector of fixed size as well (the last state of
-    a recurrent network, Sutskever et al. 2014).
+    Before attention the decoder got one vector of fixed size as well, the last
+    state of a recurrent network (Sutskever et al. 2014).
     """
 
     def read(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         memory, mask = super().read(source)
         real = mask.transpose(1, 2).to(memory.dtype)      # (B, S, 1)
         mean = (memory * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
-        return mean, mask[:, :, :1]                       # one place, seen by all
+        return mean, mask[:, :, :1]                       # one place for all
 
 
 class DecoderOnly(nn.Module):
@@ -186,7 +186,7 @@ class DecoderOnly(nn.Module):
 
     def join(self, source: torch.Tensor,
              target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows (B, S + T), the target right behind its source, and where it stands (B, T)."""
+        """Rows (B, S + T), each target behind its source, and its places (B, T)."""
         lengths = check_source(source, self.config)
         check_target(target, len(source), self.config)
         at = lengths[:, None] + torch.arange(target.shape[1])      # (B, T)
@@ -206,11 +206,11 @@ class DecoderOnly(nn.Module):
         return self.write(target, source)
 
     def loss(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy in nats a sign, of the target or of everything after the first."""
+        """Mean cross-entropy in nats a sign: of the target, or of everything."""
         told, answers = shifted(target)                            # (B, T - 1) each
         rows, at = self.join(source, told)
         follows = F.pad(rows[:, 1:], (0, 1), value=self.config.pad)
-        follows = follows.scatter(1, at, answers)                  # after each place
+        follows = follows.scatter(1, at, answers)              # of each place
         if not self.everything:
             before = torch.arange(rows.shape[1]) < at[:, :1]
             follows = follows.masked_fill(before, self.config.pad)
@@ -219,10 +219,11 @@ class DecoderOnly(nn.Module):
 
 
 def shifted(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the decoder is told and what it has to answer: targets (B, T), one place apart."""
-    if not isinstance(target, torch.Tensor) or target.ndim != 2 or target.shape[1] < 2:
-        raise ValueError(f"targets have the shape (B, T), START and one sign at least; here it is "
-                         f"{tuple(getattr(target, 'shape', ()))}. One row: target[None].")
+    """What the decoder is told, and what it has to answer: one place apart."""
+    if target.ndim != 2 or target.shape[1] < 2:
+        raise ValueError(
+            f"targets have the shape (B, T), START and a sign at least; here "
+            f"it is {tuple(target.shape)}. One row: target[None].")
     return target[:, :-1], target[:, 1:]
 
 
@@ -243,10 +244,12 @@ def start(model: nn.Module, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def greedy(model: nn.Module, source: torch.Tensor, most: int | None = None) -> torch.Tensor:
-    """The likeliest sign, then the likeliest after it: (B, S) -> (B, n), END in it, PAD behind.
+def greedy(model: nn.Module, source: torch.Tensor,
+           most: int | None = None) -> torch.Tensor:
+    """The likeliest sign, then the likeliest after it: (B, S) -> (B, n).
 
-    An answer that has not ended after `most` signs (None: as many as the model can read) is cut.
+    END is in it and PAD behind. An answer that has not ended after `most` signs
+    (None: as many as the model can read) is cut.
     """
     c, reading = model.config, model.read(source)
     written = torch.full((len(source), 1), c.start)
@@ -264,26 +267,27 @@ def greedy(model: nn.Module, source: torch.Tensor, most: int | None = None) -> t
 @torch.no_grad()
 def beam(model: nn.Module, source: torch.Tensor, width: int,
          most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `width` likeliest answers that are found when no more than `width` beginnings are kept.
+    """The likeliest answers, of which `width` beginnings are kept at a time.
 
-    (B, S) -> answers (B, width, n), END in them and PAD behind, and the logarithms of their
-    probabilities (B, width), the likeliest first; -inf where there are not so many answers.
+    (B, S) -> answers (B, width, n), as in `greedy`, and the logarithms of their
+    probabilities (B, width), the best first; -inf where there are fewer.
     """
     whole_number("width", width)
     c, B = model.config, len(source)
     reading = [part.repeat_interleave(width, 0) for part in model.read(source)]
     written = torch.full((B * width, 1), c.start)
     score = torch.full((B, width), -torch.inf)
-    score[:, 0] = 0.0                                  # one beginning, not `width` of them
+    score[:, 0] = 0.0                              # one beginning, not `width`
     for _ in range(limit(most, c)):
-        log_p = next_log_p(model, written, reading)    # (B * width, vocab)
+        log_p = next_log_p(model, written, reading)      # (B * width, vocab)
         ended = (written == c.end).any(1)
         log_p[ended] = -torch.inf
-        log_p[ended, c.pad] = 0.0                      # an answer that has ended stays as it is
-        total = score.view(-1, 1) + log_p              # of each beginning with each sign
-        score, best = total.view(B, -1).topk(width)    # (B, width)
+        log_p[ended, c.pad] = 0.0                  # what has ended stays so
+        total = score.view(-1, 1) + log_p          # each beginning, each sign
+        score, best = total.view(B, -1).topk(width)      # (B, width)
         rows = best // c.vocab + width * torch.arange(B)[:, None]
-        written = torch.cat([written[rows.view(-1)], best.view(-1, 1) % c.vocab], 1)
+        signs = best.view(-1, 1) % c.vocab
+        written = torch.cat([written[rows.view(-1)], signs], 1)
         if (written == c.end).any(1).all():
             break
     return written[:, 1:].view(B, width, -1), score
