@@ -64,6 +64,17 @@ from zh.plots.dynamics import (
     scheduled,
     snapshot,
 )
+from zh.plots.encoder_decoder import (
+    cross_map,
+    exact_bars,
+    exact_curves,
+    exact_dots,
+    exact_race,
+    found_by_beam,
+    looks_and_matters,
+    three_masks,
+    two_readings,
+)
 from zh.plots.gpt import (
     by_depth,
     gpt_table,
