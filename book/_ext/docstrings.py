@@ -111,8 +111,8 @@ def _module(name: str, path: Path) -> Module:
             found.append(_class(node))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found += [Name(t.id, "", "") for t in targets if isinstance(t, ast.Name)
-                      and (t.id.isupper() or t.id in (listed or ()))]  # fmt: skip
+            names = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+            found += [Name(n, "", "") for n in names if n.isupper() or n in (listed or ())]
         elif isinstance(node, ast.ImportFrom) and path.name == "__init__.py":
             inside = (node.module or "").startswith(f"{name}.")
             handed_on |= {a.asname or a.name: f"{node.module}.{a.name}"
@@ -317,7 +317,7 @@ class MakeNameLinks(SphinxPostTransform):
         for name, source in sorted(modules()[module].handed_on.items()):
             if len(text) > 1:
                 text += nodes.Text(", ")
-            code = self._link(source, None, name)
+            code = self._link(source, None, name) if source in known() else nodes.literal("", name)
             code["ids"] = [f"{module}.{name}"]
             text += code
         text += nodes.Text(".")

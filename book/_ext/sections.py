@@ -4,8 +4,8 @@
     {section}`twice <backprop#a-value-used-twice>`  a text of its own
     {section}`gpt`                                  the chapter; "GPT (coming)" before it stands
 
-What a page has to link to (sections, folds, exercises, predictions) is kept while it is read, in
-`env.metadata[docname]["zh_places"]`: id -> title. A place that a chapter does not have is a
+What a page has to link to (sections, labels, folds, exercises, predictions) is kept while it is
+read, in `env.metadata[docname]["zh_places"]`: id -> title. A place that a chapter does not have is a
 warning, and so fails the build. A chapter that is neither written nor planned is one too.
 """
 
@@ -49,15 +49,16 @@ def stands(env, target: str) -> bool:
 
 def places(doctree) -> dict[str, str]:
     """What a page has to link to: id -> title."""
-    found = {}
-    for node in doctree.findall():
+    found, title = {}, ""
+    for node in doctree.findall(nodes.Element):
         if isinstance(node, nodes.section):
-            title = node.next_node(nodes.title)
-            found |= dict.fromkeys(node["ids"], title.astext() if title else "")
-        elif isinstance(node, fold):
-            found |= dict.fromkeys(node["ids"], node[0].astext())
-        elif isinstance(node, block):
+            heading = node.next_node(nodes.title)
+            title = heading.astext() if heading else ""
+        if isinstance(node, block):
             found[node["id"]] = node["title"]
+        elif isinstance(node, nodes.section | nodes.target | nodes.paragraph | fold):
+            name = node[0].astext() if isinstance(node, fold) else title
+            found |= dict.fromkeys(node["ids"], name)
     return found
 
 

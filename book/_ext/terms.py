@@ -1,7 +1,7 @@
 """The first use of each term of the glossary, in each chapter's prose, becomes a link to it.
 
-The terms are those of the `{glossary}` directive; a plural in -s is found too. A term is not linked
-in code, headings, links, captions, formulas, predictions, exercises, tables or what a cell shows.
+The terms are those of the `{glossary}` directive; a plural is found too. A term is not linked in
+code, headings, links, captions, formulas, predictions, exercises, tables or what a cell shows.
 Where a term stands both in a fold and outside, the first use outside is linked: it is in sight.
 Pages with code are chapters; the others keep their text as it is.
 """
@@ -17,13 +17,15 @@ from prompts import block
 NOT_PROSE = (nodes.title, nodes.literal, nodes.literal_block, nodes.reference, nodes.caption,
              nodes.math, nodes.math_block, nodes.raw, nodes.table, nodes.footnote, nodes.citation,
              nodes.image, nodes.rubric, fold_title, block)  # fmt: skip
+NOT_PROSE_CLASSES = {"zh-map", "zh-crosswalk"}
+VERBS = "gains|spreads|leaks"  # more often verbs than plurals
 
 
 def pattern(terms) -> re.Pattern:
     """Finds the longest term at a place, as a word of its own, in any case, also in the plural."""
     ordered = sorted(terms, key=len, reverse=True)
     words = "|".join(re.escape(t).replace(r"\ ", r"\s+") for t in ordered)
-    return re.compile(rf"(?<![\w-])({words})s?(?![\w-])", re.I)
+    return re.compile(rf"(?<![\w-])(?!(?:{VERBS})\b)({words})(?:e?s)?(?![\w-])", re.I)
 
 
 def _kept_out(node) -> tuple[bool, bool]:
@@ -32,7 +34,7 @@ def _kept_out(node) -> tuple[bool, bool]:
     while node.parent is not None:
         node = node.parent
         cell = isinstance(node, nodes.container) and "nb_element" in node
-        if isinstance(node, NOT_PROSE) or cell:
+        if isinstance(node, NOT_PROSE) or cell or NOT_PROSE_CLASSES & set(node.get("classes", ())):
             return True, folded
         folded |= isinstance(node, fold)
     return False, folded
