@@ -104,7 +104,8 @@ class FillPractice(SphinxPostTransform):
             used.append(f'<li data-key="{key}"><a href="{uri}#{ident}">{escape(title)}</a></li>')
         if not exercises + predictions + used:
             return ""
-        title = escape(self.env.titles[docname].astext())
+        first = docname == self.env.config.root_doc
+        title = "The first page" if first else escape(self.env.titles[docname].astext())
         name = docname.rpartition("/")[2]
         head = f'<h2 id="practice-{name}"><a href="{uri}">{title}</a></h2>'
         lists = self._list("Exercises", exercises, minutes(total)) + self._list("Labs", used)
