@@ -66,7 +66,7 @@ def measured(text: str) -> str:
 
 def load(file: Path = FILE) -> list[dict]:
     """The lectures, checked: each row has `kind`, `text`, `book` and `zh` as lists, `seconds`."""
-    lectures = yaml.safe_load(file.read_text("utf8"))
+    lectures = yaml.safe_load(file.read_text("utf8")) if file.is_file() else []
     for lecture in lectures:
         for number, row in enumerate(lecture["rows"], 1):
             where = f"{file.name}, {lecture['lecture']}, row {number}"

@@ -5,8 +5,8 @@
     {section}`gpt`                                  the chapter; "GPT (coming)" before it stands
 
 What a page has to link to (sections, labels, folds, exercises, predictions) is kept while it is
-read, in `env.metadata[docname]["zh_places"]`: id -> title. A place that a chapter does not have is a
-warning, and so fails the build. A chapter that is neither written nor planned is one too.
+read, in `env.metadata[docname]["zh_places"]`: id -> title. A place that a chapter does not have is
+a warning, and so fails the build. A chapter that is neither written nor planned is one too.
 """
 
 import difflib

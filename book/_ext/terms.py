@@ -40,6 +40,14 @@ def _kept_out(node) -> tuple[bool, bool]:
     return False, folded
 
 
+def join_texts(document) -> None:
+    """Lines of a paragraph are texts of their own; a term may go over their end."""
+    for parent in list(document.findall(nodes.TextElement)):
+        for i in range(len(parent) - 1, 0, -1):
+            if isinstance(parent[i], nodes.Text) and isinstance(parent[i - 1], nodes.Text):
+                parent[i - 1 : i + 1] = [nodes.Text(parent[i - 1] + parent[i])]
+
+
 def first_uses(document, terms: dict[str, str]) -> dict[nodes.Text, list[re.Match]]:
     """Where to link: the matches in each text, one an entry; `terms`: words -> their entry."""
     found = pattern(terms)
@@ -77,6 +85,7 @@ class LinkTerms(SphinxPostTransform):
         address = {name.lower(): (where, ident) for name, _, _, where, ident, _ in found}
         entries = {d: self.env.metadata[d].get("zh_entries", {}) for d, _ in address.values()}
         terms = {name: entries[d].get(i, i) for name, (d, i) in address.items()}
+        join_texts(self.document)
         for text, matches in first_uses(self.document, terms).items():
             text.parent.replace(text, list(self._pieces(text.astext(), matches, address)))
 
