@@ -81,6 +81,8 @@ def _class(node: ast.ClassDef) -> Name:
                 made = _signature(part, True)
             elif _public(part.name):
                 marks = {ast.unparse(d).split(".")[-1] for d in part.decorator_list}
+                if "setter" in marks:
+                    continue
                 signature = "" if marks & {"property", "cached_property"} else None
                 signature = _signature(part, True) if signature is None else signature
                 members.append(Name(part.name, signature, ast.get_docstring(part) or ""))
@@ -167,13 +169,20 @@ ENTRY = re.compile(
 CODE = re.compile(r"(?::\w+:)?(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)", re.S)
 
 
+POWER = re.compile(r"(?<=[\w)])\*\*(-?\w+)")
+
+
 def inline(text: str) -> str:
-    """Running text as HTML: what stands in backquotes is code."""
+    """Running text as HTML: what stands in backquotes is code, a power stands high."""
     out, at = [], 0
     for match in CODE.finditer(text):
-        out += [escape(text[at : match.start()], False), f"<code>{escape(match[2], False)}</code>"]
+        out += [_plain(text[at : match.start()]), f"<code>{escape(match[2], False)}</code>"]
         at = match.end()
-    return "".join(out) + escape(text[at:], False)
+    return "".join(out) + _plain(text[at:])
+
+
+def _plain(text: str) -> str:
+    return POWER.sub(r"<sup>\1</sup>", escape(text, False))
 
 
 def described(doc: str) -> str:

@@ -182,7 +182,7 @@ def test_minutes():
 
 def test_a_docstring_as_html():
     html = docstrings.described(
-        """Do `this` & :class:`that`.
+        """Do `this` & :class:`that`, x**2.
 
         Ideas: not an entry::
 
@@ -202,7 +202,7 @@ def test_a_docstring_as_html():
         """
     )
     assert html == (
-        "<p>Do <code>this</code> &amp; <code>that</code>.</p><p>Ideas: not an entry:</p>"
+        "<p>Do <code>this</code> &amp; <code>that</code>, x<sup>2</sup>.</p><p>Ideas: not an entry:</p>"
         "<pre>code &lt;a&gt;\n\nmore</pre>"
         "<dl><dt><code>x, y</code></dt><dd>one thing, on two lines.  draw(g) -&gt; x: not here</dd>"
         "<dt><code>loss(x) -&gt; scalar</code></dt><dd>None: <code>it</code>.</dd></dl>"
