@@ -2,7 +2,7 @@
 
 One data file, `book/crosswalk.yml` (its head says what a row holds), is shown twice:
 
-    ```{crosswalk}               all lectures, a section each
+    ```{crosswalk}               the lectures of this page, a section each
     ```
     ```{crosswalk} backprop      the rows that lead to one chapter, by lecture
     ```
@@ -111,7 +111,8 @@ class Crosswalk(SphinxDirective):
     def run(self):
         self.env.note_dependency(str(FILE))
         if not self.arguments:
-            return [self._section(lecture) for lecture in loaded()]
+            here = self.env.docname.rpartition("/")[2]
+            return [self._section(lec) for lec in loaded() if lec.get("page", "crosswalk") == here]
         found = []
         for lecture in of_chapter(self.arguments[0]):
             title = nodes.paragraph("", "", self._video(lecture, lecture["title"]))

@@ -29,12 +29,14 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {  # which modules stand on which page, by the beginnings of their names
-    "book/api_measuring": ("zh.battery", "zh.claims", "zh.diagnostics", "zh.dying", "zh.dynamics",
-                           "zh.ghosts", "zh.ladder", "zh.meanfield", "zh.recorded", "zh.starts"),
-    "book/api_pages": ("zh.exercises", "zh.explore", "zh.labs", "zh.packing", "zh.page",
-                       "zh.plots"),
-    "book/api_parts": ("zh.activations", "zh.autograd", "zh.backward", "zh.checkpoints", "zh.data",
-                       "zh.init", "zh.layers", "zh.neurons", "zh.sampling", "zh.training"),
+    "book/api_parts": ("zh.activations", "zh.autograd", "zh.backward", "zh.init", "zh.layers",
+                       "zh.neurons"),
+    "book/api_training": ("zh.checkpoints", "zh.data", "zh.ladder", "zh.sampling", "zh.training"),
+    "book/api_measuring": ("zh.claims", "zh.diagnostics", "zh.recorded"),
+    "book/api_experiments": ("zh.battery", "zh.dying", "zh.dynamics", "zh.ghosts", "zh.meanfield",
+                             "zh.starts"),
+    "book/api_figures": ("zh.plots",),
+    "book/api_pages": ("zh.exercises", "zh.explore", "zh.labs", "zh.packing", "zh.page"),
     "book/api_models": ("zh",),  # and all that stands nowhere else
 }  # fmt: skip
 HIDDEN = re.compile(r"zh\.exercises\.\w+$|(?:^|\.)_")  # answers, and what is nobody's business
@@ -322,28 +324,22 @@ class MakeNameLinks(SphinxPostTransform):
             node.replace_self(self._link(node.astext(), node))
 
     def _list(self, module: str):
-        text = nodes.paragraph("", "From its modules: ")
-        for name, source in sorted(modules()[module].handed_on.items()):
-            if len(text) > 1:
-                text += nodes.Text(", ")
-            code = self._link(source, None, name) if source in known() else nodes.literal("", name)
-            code["ids"] = [f"{module}.{name}"]
-            text += code
-        text += nodes.Text(".")
-        return text
+        shown = [self._html(source, f'<code id="{module}.{name}">{name}</code>')
+                 for name, source in sorted(modules()[module].handed_on.items())]  # fmt: skip
+        return nodes.raw("", f"<p>From its modules: {', '.join(shown)}.</p>", format="html")
 
-    def _link(self, full: str, where, shown: str = ""):
-        code, module = nodes.literal("", shown or full), known().get(full)
-        if module is None:
-            if _file_of(full):
-                log.warning("the package has no %s", full, location=where)
-            return code
-        docname = page_of(module)
+    def _link(self, full: str, where):
+        if full not in known() and _file_of(full):
+            log.warning("the package has no %s", full, location=where)
+        return nodes.raw("", self._html(full, f"<code>{escape(full)}</code>"), format="html")
+
+    def _html(self, full: str, code: str) -> str:
+        module = known().get(full)
+        docname = page_of(module) if module else None
         if docname not in self.env.found_docs:
             return code
         uri = self.app.builder.get_relative_uri(self.env.docname, docname)
-        link = nodes.reference("", "", code, internal=True, refuri=f"{uri}#{full}")
-        return link
+        return f'<a href="{uri}#{full}">{code}</a>'
 
 
 def _file_of(full: str) -> Path | None:

@@ -329,7 +329,7 @@
   all(".zh-lab").forEach(lab);
   all(".zh-predict").forEach(predict);
   all(".zh-exercise").forEach(solved);
-  if (document.querySelector(".zh-practice")) script("practice.js");
+  if (document.querySelector(".zh-practice")) load(new URL("practice.css", HERE).href, "link").finally(() => script("practice.js"));
   for (const p of predictions) p.measure(); // all, then cover: one layout of the page, not one each
   for (const p of predictions) p.start();
   addEventListener("hashchange", arrive);

@@ -202,7 +202,8 @@ def test_a_docstring_as_html():
         """
     )
     assert html == (
-        "<p>Do <code>this</code> &amp; <code>that</code>, x<sup>2</sup>.</p><p>Ideas: not an entry:</p>"
+        "<p>Do <code>this</code> &amp; <code>that</code>, x<sup>2</sup>.</p>"
+        "<p>Ideas: not an entry:</p>"
         "<pre>code &lt;a&gt;\n\nmore</pre>"
         "<dl><dt><code>x, y</code></dt><dd>one thing, on two lines.  draw(g) -&gt; x: not here</dd>"
         "<dt><code>loss(x) -&gt; scalar</code></dt><dd>None: <code>it</code>.</dd></dl>"

@@ -72,11 +72,13 @@ def test_numbers_that_were_measured():
         crosswalk.measured("{measured:trigram}")
 
 
-def test_the_page_shows_every_row(site):
-    article = soup(site / "book" / "crosswalk.html").find("article")
-    assert len(article.select("ul.zh-crosswalk > li")) == len(ROWS)
-    assert len(article.select("section section")) == len(LECTURES)
-    times = [a for a in article.select("ul.zh-crosswalk a") if "youtube.com" in a["href"]]
+def test_the_pages_show_every_row(site):
+    pages = [soup(site / "book" / f"{name}.html").find("article")
+             for name in ("crosswalk", "crosswalk_gpt")]  # fmt: skip
+    assert sum(len(page.select("ul.zh-crosswalk > li")) for page in pages) == len(ROWS)
+    assert sum(len(page.select("section section")) for page in pages) == len(LECTURES)
+    times = [a for page in pages for a in page.select("ul.zh-crosswalk a")
+             if "youtube.com" in a["href"]]  # fmt: skip
     assert len(times) == sum("at" in row for _, row in ROWS)
     hours = next(a for a in times if a.get_text() == "1:09:02")
     assert hours["href"].endswith("v=VMj-3S1tku0&t=4142s")
