@@ -5,11 +5,15 @@ PYTHON ?= python3
 BUILD  ?= .
 PORT   ?= 8000
 PAGES  ?=
+NAME   ?=
+TITLE  ?=
+PART   ?=
 VENV   := .venv
 PY     := $(VENV)/bin/python
 export BUILD
 
-.PHONY: help book test unit lint serve archive lighthouse reproducible bench record actionlint clean distclean
+.PHONY: help book test unit lint serve archive epub chapter lighthouse reproducible bench record actionlint \
+  clean distclean
 
 help:
 	@echo "make book          build the site into $(BUILD)/_build/html"
@@ -18,6 +22,8 @@ help:
 	@echo "make lint          ruff, and the checks of the workflows"
 	@echo "make serve         show the built site at http://127.0.0.1:$(PORT)/"
 	@echo "make archive       the site as one .zip, for reading without a network"
+	@echo "make epub          the text as an EPUB, with still figures"
+	@echo "make chapter       a new chapter from the template: NAME=optimisers TITLE='...' PART='...'"
 	@echo "make bench         zh beside its peers (minutes)"
 	@echo "make record        the long runs again, into zh/recorded (hours; ZH_DATA: the lectures' files)"
 	@echo "make lighthouse    Lighthouse scores of every page (needs node); PAGES='book/intro' for some"
@@ -44,6 +50,13 @@ serve: book
 
 archive: book
 	@$(PY) tools/archive.py "$(BUILD)/_build/html" "$(BUILD)/_build/zero-to-hero-book.zip"
+
+epub: book
+	@$(PY) tools/epub.py "$(BUILD)/_build/html" "$(BUILD)/_build/zero-to-hero-book.epub"
+
+chapter: $(VENV)/stamp
+	@test -n "$(NAME)" || { echo "make chapter NAME=optimisers TITLE='Optimisers' PART='Why deep nets train'"; exit 1; }
+	@$(PY) tools/new_chapter.py "$(NAME)" --title "$(TITLE)" --part "$(PART)"
 
 lighthouse: book
 	@$(PY) -m tools.lighthouse "$(BUILD)/_build/html" $(PAGES)

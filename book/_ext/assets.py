@@ -1,9 +1,10 @@
 """The site's own files: style, runtime, labs, formula fonts; and large data out of the pages.
 
 Jupyter Book loads every script under `_static/` on every page, so ours live elsewhere in the source
-and are written to the site's `_static/` here: `site.css` and `site.js` (every page), `labs/*.js`
-(when a page shows the lab), `data/*.js` (when a reader needs the numbers behind a figure), `katex/`
-(style and fonts). They are classic scripts: a page opened from disk may load nothing else.
+and are written to the site's `_static/` here: `site.css` and `site.js` (every page), `practice.js`
+and `practice.css` (the list of exercises), `labs/*.js` (when a page shows the lab), `data/*.js`
+(when a reader needs the numbers behind a figure), `katex/` (style and fonts). They are classic
+scripts: a page opened from disk may load nothing else.
 """
 
 import hashlib
@@ -13,6 +14,8 @@ from pathlib import Path
 
 BOOK = Path(__file__).resolve().parents[1]
 ROOT = BOOK.parent
+COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)\n", re.M | re.S)
+INDENT = re.compile(r"^[ \t]+", re.M)
 PAYLOAD = re.compile(r'<script type="application/json" class="zh-payload">(.*?)</script>', re.S)
 
 
@@ -23,6 +26,11 @@ def _sources() -> list[Path]:
 
 def _digest(files) -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+def bare(script: str) -> str:
+    """A script without the lines that are comments, and without indentation: every page has it."""
+    return INDENT.sub("", COMMENT.sub("", script))
 
 
 def _configure(app, config) -> None:
@@ -40,7 +48,8 @@ def _write(app) -> None:
     for folder in ("labs", "data"):
         (static / folder).mkdir(parents=True, exist_ok=True)
     for file in (BOOK / "_site").iterdir():
-        shutil.copyfile(file, static / file.name)
+        text = file.read_text("utf8")
+        (static / file.name).write_text(bare(text) if file.suffix == ".js" else text, "utf8")
     shutil.copytree(
         BOOK / "_vendor" / "katex",
         static / "katex",

@@ -10,7 +10,8 @@
     :::{fold-end}
     :::
 
-Kinds: discussion, notebook (From the lab notebook), broken (Broken on purpose), solution, hint.
+Kinds: discussion, notebook (From the lab notebook), broken (Broken on purpose), solution, hint,
+crosswalk (added by crosswalk.py).
 A fold becomes a native `<details>`. Its id sits on the body inside, because browsers open a fold
 by themselves when the address points at something in it: a link to a fold works without JavaScript.
 A fold that is never closed, an end without a start, and an unknown kind fail the build.
@@ -29,6 +30,7 @@ KINDS = {
     "broken": "Broken on purpose",
     "solution": "Solution",
     "hint": "Hint",
+    "crosswalk": "Crosswalk",
 }
 
 

@@ -28,7 +28,8 @@ def _html(text: str) -> nodes.raw:
 
 
 class block(nodes.General, nodes.Element):
-    """A `<section>` around parsed content: opening and closing HTML as attributes."""
+    """A `<div>` around parsed content: `what` it is (predict, exercise), `name`, `id`, `title` and
+    `kind`; `before` and `after` are its opening and closing HTML."""
 
 
 def visit_block(self, node):
@@ -58,11 +59,12 @@ class Predict(SphinxDirective):
             raise self.error(f"prediction {name!r} stands twice in this chapter")
         seen.append(name)
         node = block(
+            what="predict", name=name, id=f"predict-{name}", title="Prediction", kind=kind,
             before=f'<div class="zh-predict" id="predict-{name}" data-name="{name}" '
             f'data-kind="{kind}" role="group" aria-label="Prediction">'
             '<p class="zh-label">Predict, then run</p>',
             after="</div>\n",
-        )
+        )  # fmt: skip
         node += self.parse_content_to_nodes()
         try:
             node += _html(render_predict(name, kind, choices))
@@ -91,12 +93,13 @@ class ExerciseDirective(SphinxDirective):
         seen.append(name)
         minutes = f"{spec.minutes} minute" + ("s" if spec.minutes != 1 else "")
         node = block(
+            what="exercise", name=name, id=ident, title=spec.title, kind=spec.kind,
             before=f'<div class="zh-exercise" id="{ident}" data-name="{name}" role="group" '
             f'aria-label="Exercise: {escape(spec.title)}">'
             f'<p class="zh-label">Exercise · {minutes}</p>'
             f"<p><strong>{escape(spec.title)}</strong></p>",
             after="</div>\n",
-        )
+        )  # fmt: skip
         node += self.parse_content_to_nodes()
         node += _html(render_exercise_form(name))
         return [node]

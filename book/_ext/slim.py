@@ -42,6 +42,7 @@ SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_h
 COPY = ("clipboard.min.js", "copybutton.js")  # the buttons on code
 SHEET = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"]+)"[^>]*>\s*')
 FONTS = ("Main-Regular", "Math-Italic")  # of nearly every formula
+CLASSES = re.compile(r"""\s(?:class|data-[\w-]+)="([^"]*)"|<script\b[^>]*>(.*?)</script>""", re.S)
 UNUSED = (
     "*.map",
     "fontawesome.js*",
@@ -141,6 +142,11 @@ def _body(content, variables: set[str] | None) -> str:
     )
 
 
+def classes(html: str) -> str:
+    """What of a page may name a class: its class and data attributes, and its scripts."""
+    return "\n".join(m[1] or m[2] for m in CLASSES.finditer(html))
+
+
 def purge(css: str, used: set[str], variables: set[str] | None = None) -> str:
     """The style sheet without comments, without selectors whose classes are not in `used`, and
     without custom properties that are not in `variables` (None: with all)."""
@@ -234,7 +240,8 @@ def _bundle(static: Path, texts: dict[Path, str]) -> str | None:
         if "fontawesome" not in f.name
     ]
     everything = "\n".join([*texts.values(), *own])
-    used, named = (set(re.findall(p, everything)) for p in (r"[_a-zA-Z][\w-]*", r"--[\w-]+"))
+    used = set(re.findall(r"[_a-zA-Z][\w-]*", "\n".join([*map(classes, texts.values()), *own])))
+    named = set(re.findall(r"--[\w-]+", everything))
     before, css = "", purge(joined(static, sheets), used)
     while css != before:  # a property may have been used by another that is gone now
         before = css

@@ -8,7 +8,10 @@
    .zh-predict[data-name][data-kind] > form.zh-form             zh.exercises.render_predict
        covers the .cell_output of the next cell and the prose right after it; the prediction stays in this
        browser (localStorage zh:predict:NAME)
-   button[data-zh-forget], beside it [role=status]              forgets all predictions; window.zhForget() too
+   button[data-zh-forget], beside it [role=status]              forgets all that was kept; window.zhForget() too
+   .zh-practice                                                 practice.js: what the browser has kept, in a list
+       kept in localStorage: zh:predict:NAME the prediction, zh:exercise:NAME right | tried | done (by hand),
+       zh:lab:NAME used
    script.zh-payload[data-key][data-src]                        data that a file sets at zhData[key]
    The address says the state: #NAME?key=value&key=value. */
 (function () {
@@ -159,6 +162,7 @@
         for (const f of [...(heard["change:" + key] || [])]) f();
       },
       save_changes() {
+        keep("lab:" + root.id, "used");
         write(root.id, Object.keys(values).filter((k) => text(values[k]) !== text(first[k])).map((k) => [k, text(values[k])]));
       },
       on(event, f) { (heard[event] ??= []).push(f); },
@@ -201,10 +205,19 @@
     const chosen = form.querySelector("input:checked");
     return chosen ? chosen.value : "";
   }
+  const kept = (key) => { try { return localStorage.getItem("zh:" + key); } catch { return null; } };
+  const keep = (key, v) => { try { localStorage.setItem("zh:" + key, v); } catch { /* not kept */ } };
+  function solved(root) { // says so beside the exercise
+    const label = root.querySelector(".zh-label");
+    if (/right|done/.test(kept("exercise:" + root.dataset.name)) && !label.querySelector(".zh-solved"))
+      label.append(make("span", "zh-solved", " · solved"));
+  }
   async function exercise(form) {
-    const { judge, unhide } = await base();
-    const said = judge(unhide(form.dataset.spec, form.dataset.name), entered(form));
+    const { judge, unhide } = await base(), { name, spec } = form.dataset, key = "exercise:" + name;
+    const said = judge(unhide(spec, name), entered(form));
     reply(form, said.text, said.ok);
+    if (said.ok || !kept(key)) keep(key, said.ok ? "right" : "tried");
+    solved(form.closest(".zh-exercise"));
   }
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -295,6 +308,8 @@
   window.zhForget = () => {
     for (const p of predictions) p.forget();
     try { for (const key of Object.keys(localStorage)) if (key.startsWith("zh:")) localStorage.removeItem(key); } catch { /* nothing kept */ }
+    for (const node of all(".zh-solved")) node.remove();
+    dispatchEvent(new Event("zh-kept"));
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-zh-forget]"), line = button && button.parentElement.querySelector("[role=status]");
@@ -313,6 +328,8 @@
   all(".zh-explore").forEach(explore);
   all(".zh-lab").forEach(lab);
   all(".zh-predict").forEach(predict);
+  all(".zh-exercise").forEach(solved);
+  if (document.querySelector(".zh-practice")) load(new URL("practice.css", HERE).href, "link").finally(() => script("practice.js"));
   for (const p of predictions) p.measure(); // all, then cover: one layout of the page, not one each
   for (const p of predictions) p.start();
   addEventListener("hashchange", arrive);

@@ -37,7 +37,7 @@ def test_curves_and_works():
     assert lines(ax) == [[(1, 30), (2, 20)], [(1, 4), (2, 2)]]
     left, right = plots.two_losses([256, 512], (2.0, 4.0), (2.8, 2.6)).axes
     assert lines(left) == [[(0, 2.0), (1, 4.0)]] and lines(right) == [[(0, 2.8), (1, 2.6)]]
-    (ax,) = plots.shares({"English": {0: 6.0, 0.5: 11.0}}, 80).axes
+    (ax,) = plots.language_shares({"English": {0: 6.0, 0.5: 11.0}}, 80).axes
     assert lines(ax) == [[(0, 6.0), (50, 11.0)]] and ax.get_ylim() == (0, 80)
 
 

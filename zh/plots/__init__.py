@@ -121,11 +121,11 @@ from zh.plots.tensor_backprop import (
 )
 from zh.plots.tokenization import (
     compression,
+    language_shares,
     languages,
     moved,
     number_cuts,
     pieces,
-    shares,
     two_losses,
     visible,
     work,

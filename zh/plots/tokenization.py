@@ -101,7 +101,7 @@ def languages(rows: dict[str, tuple[int, int, int]]) -> Figure:
     return fig
 
 
-def shares(found: dict[str, dict[float, float]], at: float | None = None) -> Figure:
+def language_shares(found: dict[str, dict[float, float]], at: float | None = None) -> Figure:
     """Tokens a number word by word over the share of a language: {language: {share: tokens}}."""
     fig, ax = new(size=(6.0, 3.2))
     for (name, curve), color in zip(found.items(), (BLUE, ORANGE), strict=False):
