@@ -65,11 +65,12 @@ reproducible: $(VENV)/stamp
 	@$(PY) tools/reproducible.py
 
 bench: $(VENV)/stamp
-	@for name in autograd backward mlp_step diagnostics; do \
+	@for name in autograd backward mlp_step diagnostics bpe gpt; do \
 	  echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 record: $(VENV)/stamp
-	@for name in long_counts ladder sweeps flat_or_tree wrong_axis leaks lectures; do \
+	@for name in long_counts ladder sweeps flat_or_tree wrong_axis leaks lectures attention \
+	    gpt_ladder gpt_runs encoder_decoder; do \
 	  echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 actionlint:
