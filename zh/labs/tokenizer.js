@@ -7,7 +7,7 @@ import { el, button, field, select, slider, announcer, scroller, state, keys, ne
    other and size2 (the setting beside it, other "" for none), corpus (a short one of the reader's).
    The same numbers as zh.tokenizers: split, encode and train are tested against it. */
 
-const LONGEST = 1500, CORPUS = 50000, SIZES = [256, 257, 258, 260, 264, 272, 288, 320, 384, 448, 512, 640, 768, 1024, 1280];
+const LONGEST = 1500, CORPUS = 50000, OWN = 512, SIZES = [256, 257, 258, 260, 264, 272, 288, 320, 384, 448, 512, 640, 768, 1024, 1280];
 const NAMES = { gpt4: "GPT-4's pattern", gpt2: "GPT-2's pattern", none: "no split" };
 
 /* The patterns of zh.tokenizers as JavaScript has them: \s there is white space by Unicode's table, and
@@ -158,7 +158,7 @@ export default {
     };
 
     function learn(corpus, pattern) {
-      own = { corpus, pattern, merges: train(corpus, pattern, SIZES.at(-1) - 256) };
+      own = { corpus, pattern, merges: train(corpus, pattern, OWN) };
     }
 
     const box = el("textarea", { "aria-label": "Your text", maxlength: LONGEST, spellcheck: "false", autocomplete: "off", autocapitalize: "none",
