@@ -229,7 +229,7 @@ export default {
       const per = (n) => (n ? `, ${(bytes.length / n).toFixed(2)} bytes each` : "");
       counts.textContent = `${many(points.length, "character")}, ${many(bytes.length, "byte")}, ${many(part.length, "piece")}, ${many(tokens, "token")}${per(tokens)}`;
       draw(chips, part, vocab, step ? step[2] : -1);
-      const spoken = step ? `Merge ${k} of ${total}: ${shown(vocab[step[0]])} and ${shown(vocab[step[1]])} make ${shown(vocab[step[2]])}, token ${step[2]}, ${many(step[3], "time")}. `
+      const spoken = step ? `Merge ${k} of ${total}: “${shown(vocab[step[0]])}” and “${shown(vocab[step[1]])}” make “${shown(vocab[step[2]])}”, token ${step[2]}, ${many(step[3], "time")}. `
         : total ? `No merge applied yet, of ${total}: every byte is a token. ` : t.text ? "No merge fits this text: every byte is a token. " : "The text is empty: no tokens. ";
       steps.setAttribute("aria-valuetext", spoken);
       const elsewhere = trace(t.text, t.other, ranksOf(t.others)).pieces, n = elsewhere.flat().length;
