@@ -197,6 +197,14 @@ class TestMerges:
         vocab = BPETokenizer.train(text + " ", 300, pattern=None).vocab
         assert len(set(vocab)) == len(vocab)
 
+    @given(st.text("ab c", max_size=60))
+    def test_encoding_leaves_what_training_left(self, text):
+        made = BPETokenizer.train(text + ".", 300)
+        rows = [list(piece.encode()) for piece in made.split(text + ".")]
+        for new, pair in enumerate(made.merges, 256):
+            rows = [merge(row, pair, new) for row in rows]
+        assert made.encode(text + ".") == [i for row in rows for i in row]
+
     def test_fewer_merges_are_the_first_ones(self, text):
         more, less = (BPETokenizer.train(text, size) for size in (420, 300))
         assert less.merges == more.merges[: len(less.merges)] and len(less.merges) == 44

@@ -7,7 +7,7 @@ import { el, button, field, select, slider, announcer, scroller, state, keys, ne
    other and size2 (the setting beside it, other "" for none), corpus (a short one of the reader's).
    The same numbers as zh.tokenizers: split, encode and train are tested against it. */
 
-const LONGEST = 1500, CORPUS = 50000, SIZES = [256, 257, 258, 260, 264, 272, 288, 320, 384, 448, 512, 640, 768, 1024, 1280];
+const LONGEST = 1500, CORPUS = 50000, OWN = 512, SIZES = [256, 257, 258, 260, 264, 272, 288, 320, 384, 448, 512, 640, 768, 1024, 1280];
 const NAMES = { gpt4: "GPT-4's pattern", gpt2: "GPT-2's pattern", none: "no split" };
 
 /* The patterns of zh.tokenizers as JavaScript has them: \s there is white space by Unicode's table, and
@@ -158,7 +158,7 @@ export default {
     };
 
     function learn(corpus, pattern) {
-      own = { corpus, pattern, merges: train(corpus, pattern, SIZES.at(-1) - 256) };
+      own = { corpus, pattern, merges: train(corpus, pattern, OWN) };
     }
 
     const box = el("textarea", { "aria-label": "Your text", maxlength: LONGEST, spellcheck: "false", autocomplete: "off", autocapitalize: "none",
@@ -229,7 +229,7 @@ export default {
       const per = (n) => (n ? `, ${(bytes.length / n).toFixed(2)} bytes each` : "");
       counts.textContent = `${many(points.length, "character")}, ${many(bytes.length, "byte")}, ${many(part.length, "piece")}, ${many(tokens, "token")}${per(tokens)}`;
       draw(chips, part, vocab, step ? step[2] : -1);
-      const spoken = step ? `Merge ${k} of ${total}: ${shown(vocab[step[0]])} and ${shown(vocab[step[1]])} make ${shown(vocab[step[2]])}, token ${step[2]}, ${many(step[3], "time")}. `
+      const spoken = step ? `Merge ${k} of ${total}: “${shown(vocab[step[0]])}” and “${shown(vocab[step[1]])}” make “${shown(vocab[step[2]])}”, token ${step[2]}, ${many(step[3], "time")}. `
         : total ? `No merge applied yet, of ${total}: every byte is a token. ` : t.text ? "No merge fits this text: every byte is a token. " : "The text is empty: no tokens. ";
       steps.setAttribute("aria-valuetext", spoken);
       const elsewhere = trace(t.text, t.other, ranksOf(t.others)).pieces, n = elsewhere.flat().length;
