@@ -75,7 +75,7 @@ class Block(nn.Module):
         inner = c.inner or 4 * c.dim
         self.up = nn.Linear(c.dim, inner, bias=c.bias)
         self.down = nn.Linear(inner, c.dim, bias=c.bias)
-        self.drop = nn.Dropout(c.dropout)
+        self.drop = nn.Dropout(c.dropout) if c.dropout else nn.Identity()
 
     def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         x = self.add(x, self.attention(self.ln1(x), cache=cache))      # (B, T, dim)
@@ -110,7 +110,7 @@ class GPT(nn.Module):
         c = self.config = config
         self.tokens = nn.Embedding(c.vocab, c.dim)
         self.places = nn.Embedding(c.block, c.dim) if c.positions == "learned" else None
-        self.drop = nn.Dropout(c.dropout)
+        self.drop = nn.Dropout(c.dropout) if c.dropout else nn.Identity()
         self.blocks = nn.ModuleList(Block(c, generator) for _ in range(c.layers))
         self.norm = norm(c)
         self.head = nn.Linear(c.dim, c.vocab, bias=False)
@@ -160,7 +160,6 @@ class GPT(nn.Module):
     # -----------------------------------------------------------------------
     # Writing
 
-    @torch.no_grad()
     def stream(self, ids: torch.Tensor, generator: torch.Generator, *, temperature: float = 1.0,
                top_k: int | None = None, top_p: float | None = None,
                cache: bool = True) -> Iterator[torch.Tensor]:
@@ -186,7 +185,8 @@ class GPT(nn.Module):
                 else:
                     fresh = ids[:, -1:]                   # the others are in the caches
                 start = here
-                logits = self(fresh, caches)[:, -1]       # (B, vocab)
+                with torch.inference_mode():
+                    logits = self(fresh, caches)[:, -1]   # (B, vocab)
                 if was_training:                          # whoever asked goes on as before
                     self.train()
                 drawn = sampling.sample_logits(logits, generator, temperature, top_k, top_p)
