@@ -3,10 +3,11 @@
 The versions are kept in the order in which the chapter builds them, each equal to the one before
 where it should be: an average by a loop, by a matrix product, by a masked softmax; one head; heads
 as a list; heads in one tensor; and PyTorch's own `scaled_dot_product_attention`, which computes
-the same without keeping the weights.
+the same without keeping the weights. `OneLayer` is the smallest model of text around them.
 
 A mask is a tensor of booleans, True where a query may look at a key, that broadcasts to
-(B, T, S): T queries, S keys. Masks are joined with `&`.
+(B, T, S): T queries, S keys. Masks are joined with `&`. (`torch.nn.MultiheadAttention` has it the
+other way round: there True is where a query may not look.)
 
 From here on layers are modules of `torch.nn`: the ones it needs were built by hand in `zh.layers`.
 Left out: sparse, linear and grouped-query attention.
@@ -77,22 +78,26 @@ def padding(lengths: torch.Tensor, S: int) -> torch.Tensor:
     return (torch.arange(S) < lengths[:, None])[:, None]   # (B, 1, S)
 
 
-def check_mask(mask: torch.Tensor, B: int, T: int, S: int) -> None:
-    """Raise unless `mask` is boolean, broadcasts to (B, T, S), and leaves no query blind."""
+def check_mask(mask: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless `mask` is boolean, broadcasts to `shape`, and lets every query see a key.
+
+    shape: that of the scores, (..., T, S). TypeError where it holds no booleans, else ValueError.
+    """
     if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
         raise TypeError(f"a mask holds booleans, True where a query may look; this one is "
                         f"{getattr(mask, 'dtype', type(mask).__name__)}. From scores of 0 and "
-                        "-inf: mask = scores == 0.")
-    shape = (1,) * (3 - mask.ndim) + tuple(mask.shape)
-    if mask.ndim > 3 or any(have not in (1, want) for have, want in
-                            zip(shape, (B, T, S), strict=True)):
-        raise ValueError(f"the mask has the shape {tuple(mask.shape)}; it must broadcast to "
-                         f"({B}, {T}, {S}): batch, queries, keys. causal(T) is (T, T), "
+                        "-inf: mask = scores == 0. From ones and zeros: mask == 1.")
+    have, shape = tuple(mask.shape), tuple(shape)
+    if len(have) > len(shape) or any(a not in (1, b) for a, b in
+                                     zip(have[::-1], shape[::-1], strict=False)):
+        raise ValueError(f"the mask has the shape {have}; it must broadcast to {shape}, the last "
+                         "two of which are queries and keys. causal(T) is (T, T), "
                          "padding(lengths, S) is (B, 1, S).")
     if not mask.any(-1).all():
         blind = (~mask.any(-1)).nonzero()[0].tolist()
-        raise ValueError(f"the mask lets query {blind[-1]} look at no key at all: a softmax over "
-                         "nothing is not a number. Let each query see one place at least.")
+        raise ValueError(f"query {blind[-1] if blind else 0} may look at no key at all, under all "
+                         "its masks together: a softmax over nothing is not a number. Let each "
+                         "query see one place at least.")
 
 
 # ---------------------------------------------------------------------------
@@ -107,10 +112,12 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
     q (..., T, d), k (..., S, d), v (..., S, e), mask (..., T, S) of booleans. Returns the mixed
     values (..., T, e) and the weights (..., T, S), whose rows sum to 1. scale: what the products
     are multiplied by; None for 1 / sqrt(d), so that they have about unit variance.
+    Raises as `check_mask` does.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     scores = q @ k.transpose(-2, -1) * scale               # (..., T, S)
     if mask is not None:
+        check_mask(mask, scores.shape)
         scores = scores.masked_fill(~mask, -torch.inf)
     weights = scores.softmax(-1)                           # (..., T, S)
     return weights @ v, weights                            # (..., T, e)
@@ -127,6 +134,7 @@ class Head(nn.Module):
         draw(self, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        check_input(x, self.query.in_features)
         q, k, v = self.query(x), self.key(x), self.value(x)        # (B, T, size)
         out, weights = attention(q, k, v, causal(x.shape[1]))
         self.weights = weights.detach()                            # (B, T, T)
@@ -151,27 +159,29 @@ class MultiHead(nn.Module):
     """All heads in one tensor: self-attention, (B, T, dim) -> (B, T, dim).
 
     causal: each place sees itself and those before. rope: queries and keys are rotated by their
-    position. dropout: share of the weights that training drops. fused: PyTorch's kernel, which
-    keeps no weights; without it they stay in `.weights` (B, heads, T, S).
+    position. scale: as in `attention`. dropout: share of the weights that training drops. fused:
+    PyTorch's kernel, which keeps no weights; without it they stay in `.weights` (B, heads, T, S).
     `forward(x, mask, cache)`: mask broadcasts to (B, T, S), beside the causal one; cache is a
     `Cache` that holds the keys and values of the places before x.
     """
 
     def __init__(self, dim: int, heads: int, *, generator: torch.Generator, causal: bool = True,
-                 bias: bool = True, dropout: float = 0.0, rope: bool = False, fused: bool = True):
+                 bias: bool = True, dropout: float = 0.0, rope: bool = False,
+                 scale: float | None = None, fused: bool = True):
         super().__init__()
         size = split_size(dim, heads)
         if rope and size % 2:
             raise ValueError(f"heads of size {size}: rotation works on pairs, so the size of a "
                              "head must be even.")
         self.heads, self.causal, self.dropout = heads, causal, dropout
-        self.rope, self.fused = rope, fused
+        self.rope, self.scale, self.fused = rope, scale, fused
         self.qkv = nn.Linear(dim, 3 * dim, bias=bias)
         self.project = nn.Linear(dim, dim, bias=bias)
         draw(self, generator)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None,
                 cache: Cache | None = None) -> torch.Tensor:
+        check_input(x, self.qkv.in_features)
         q, k, v = (split_heads(part, self.heads)           # (B, heads, T, size)
                    for part in self.qkv(x).chunk(3, -1))
         before = 0 if cache is None else cache.length
@@ -185,21 +195,34 @@ class MultiHead(nn.Module):
 
     def mix(self, q, k, v, mask):
         """Attention under the layer's masks, (B, heads, T, size), fused or by hand."""
-        T, S = q.shape[2], k.shape[2]
-        if mask is not None:
-            check_mask(mask, len(q), T, S)
-        simple = mask is None and T == S                   # the kernel knows this mask
-        if self.causal and T > 1 and not (self.fused and simple):
-            mask = causal(T, S) if mask is None else mask & causal(T, S)
-        if mask is not None and mask.ndim == 3:
-            mask = mask[:, None]                           # (B, 1, T, S), for every head
+        B, T, S = len(q), q.shape[2], k.shape[2]
         drop = self.dropout if self.training else 0.0
+        kernel_masks = self.fused and self.causal and mask is None and T == S
+        if mask is not None:
+            check_mask(mask, (B, T, S))
+        if self.causal and T > 1 and not kernel_masks:
+            mask = causal(T, S) if mask is None else mask & causal(T, S)
+            check_mask(mask, (B, T, S))
+        if mask is not None:
+            mask = mask.expand(B, T, S)[:, None]           # the same for every head
         if self.fused:
             return F.scaled_dot_product_attention(
-                q, k, v, mask, drop, is_causal=self.causal and simple and T > 1)
-        out, weights = attention(q, k, v, mask)
-        self.weights = weights.detach()
+                q, k, v, mask, drop, is_causal=kernel_masks, scale=self.scale)
+        out, weights = attention(q, k, v, mask, self.scale)
+        self.weights = weights.detach()                    # (B, heads, T, S)
         return F.dropout(weights, drop) @ v if drop else out
+
+
+def stack(heads: HeadList) -> MultiHead:
+    """The same layer with all heads in one tensor: the rows of the heads' matrices, end to end."""
+    first = heads.heads[0].query
+    layer = MultiHead(first.in_features, len(heads.heads), generator=torch.Generator())
+    with torch.no_grad():
+        layer.qkv.weight.copy_(torch.cat([getattr(head, part).weight
+                                          for part in ("query", "key", "value")
+                                          for head in heads.heads]))
+    layer.project.load_state_dict(heads.project.state_dict())
+    return layer.to(first.weight.dtype)
 
 
 class CrossAttention(nn.Module):
@@ -213,7 +236,8 @@ class CrossAttention(nn.Module):
                  dropout: float = 0.0, fused: bool = True):
         super().__init__()
         split_size(dim, heads)
-        self.heads, self.causal, self.dropout, self.fused = heads, False, dropout, fused
+        self.heads, self.causal, self.dropout = heads, False, dropout
+        self.scale, self.fused = None, fused
         self.query = nn.Linear(dim, dim, bias=bias)
         self.key_value = nn.Linear(dim, 2 * dim, bias=bias)
         self.project = nn.Linear(dim, dim, bias=bias)
@@ -221,12 +245,24 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, source: torch.Tensor,
                 mask: torch.Tensor | None = None) -> torch.Tensor:
+        check_input(x, self.query.in_features)
+        check_input(source, self.query.in_features, "the source")
+        if len(x) != len(source):
+            raise ValueError(f"{len(x)} examples ask and {len(source)} sources answer: each "
+                             "example has a source of its own, so the batches are equal.")
         q = split_heads(self.query(x), self.heads)         # (B, heads, T, size)
         k, v = (split_heads(part, self.heads)              # (B, heads, S, size)
                 for part in self.key_value(source).chunk(2, -1))
         return self.project(merge_heads(self.mix(q, k, v, mask)))
 
     mix = MultiHead.mix
+
+
+def check_input(x: torch.Tensor, dim: int, name: str = "x") -> None:
+    """ValueError unless x is (B, T, dim)."""
+    if x.ndim != 3 or x.shape[-1] != dim:
+        raise ValueError(f"{name} has the shape {tuple(x.shape)}; this layer takes (B, T, {dim}): "
+                         "batch, places, features. One sequence alone: x[None].")
 
 
 def split_size(dim: int, heads: int) -> int:
@@ -248,6 +284,33 @@ def merge_heads(x: torch.Tensor) -> torch.Tensor:
 
 
 # ---------------------------------------------------------------------------
+# Reading what heads look at
+
+
+def by_distance(weights: torch.Tensor, most: int) -> torch.Tensor:
+    """Mean weight on the key 0, 1, ..., most - 1 places back: (B, heads, T, T) -> (heads, most).
+
+    Only queries count that have so many places before them.
+    """
+    rows = weights[:, :, most - 1:]                        # (B, heads, T - most + 1, T)
+    return torch.stack([rows.diagonal(most - 1 - back, -2, -1).mean((0, 2))
+                        for back in range(most)], -1)
+
+
+def share_on(weights: torch.Tensor,
+             chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean weight on the chosen keys, and what their places get anyway: (heads,) each.
+
+    weights (B, heads, T, S), chosen (B, T, S) of booleans. The second is the control: the mean
+    weight of the same pairs of places over all examples, whatever stands there.
+    """
+    count = chosen.sum()
+    found = (weights * chosen[:, None]).sum((0, 2, 3)) / count
+    usual = (weights.mean(0) * chosen.sum(0)).sum((1, 2)) / count
+    return found, usual
+
+
+# ---------------------------------------------------------------------------
 # What has been computed before
 
 
@@ -260,18 +323,21 @@ class Cache:
     def __init__(self, block: int):
         self.block, self.length, self.k, self.v = block, 0, None, None
 
-    def add(self, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append k, v (B, heads, T, size); returns all of them, (B, heads, length, size)."""
+    def add(self, k: torch.Tensor,
+            v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append k, v (B, heads, T, size); returns all, (B, heads, length, size)."""
         B, heads, T, size = k.shape
-        if self.length + T > self.block:
-            raise ValueError(f"the cache has {self.length} places and {T} are added; it has room "
-                             f"for {self.block}. Start a new one with the places to keep.")
+        start, end = self.length, self.length + T
+        if end > self.block:
+            raise ValueError(
+                f"the cache has {start} places and {T} are added; it has room "
+                f"for {self.block}. Start a new one with the places to keep.")
         if self.k is None:
-            self.k, self.v = (k.new_empty(B, heads, self.block, size) for _ in range(2))
-        self.k[:, :, self.length:self.length + T] = k
-        self.v[:, :, self.length:self.length + T] = v
-        self.length += T
-        return self.k[:, :, :self.length], self.v[:, :, :self.length]
+            self.k, self.v = (k.new_empty(B, heads, self.block, size)
+                              for _ in range(2))
+        self.k[:, :, start:end], self.v[:, :, start:end] = k, v
+        self.length = end
+        return self.k[:, :, :end], self.v[:, :, :end]
 
 
 # ---------------------------------------------------------------------------
@@ -292,6 +358,50 @@ def rotate(x: torch.Tensor, places: torch.Tensor, base: float = 10_000.0) -> tor
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     a, b = x[..., 0::2], x[..., 1::2]                                      # (..., T, d / 2)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+
+
+# ---------------------------------------------------------------------------
+# The smallest model around a layer of attention
+
+
+class OneLayer(nn.Module):
+    """Token ids (B, T) -> scores of the next token at every place, (B, T, vocab).
+
+    heads: of the layer; 0 for no attention, where each place sees its own token alone.
+    positions: "learned" adds a vector for the place, "rope" rotates, None leaves the order out.
+    options: go to MultiHead. ValueError for more places than `block`.
+    """
+
+    def __init__(self, vocab: int, block: int, dim: int, heads: int, *,
+                 generator: torch.Generator, positions: str | None = "learned", **options):
+        super().__init__()
+        if positions not in (None, "learned", "rope"):
+            raise ValueError(f'positions is {positions!r}; it is "learned", "rope" or None.')
+        self.block = block
+        self.tokens = nn.Embedding(vocab, dim)
+        self.places = nn.Embedding(block, dim) if positions == "learned" else None
+        self.attention = MultiHead(
+            dim, heads, rope=positions == "rope", generator=generator,
+            **options) if heads else None
+        self.scores = nn.Linear(dim, vocab)
+        draw(self, generator)
+
+    def forward(self, ids: torch.Tensor,
+                mask: torch.Tensor | None = None) -> torch.Tensor:
+        T = ids.shape[1]
+        if T > self.block:
+            raise ValueError(f"{T} places, and this model reads {self.block} at most: give it "
+                             f"the last {self.block}, ids[:, -{self.block}:].")
+        x = self.tokens(ids)                               # (B, T, dim)
+        if self.places is not None:
+            x = x + self.places.weight[:T]                 # (T, dim), for every example
+        if self.attention is not None:
+            x = self.attention(x, mask)                    # (B, T, dim)
+        return self.scores(x)                              # (B, T, vocab)
+
+    def loss(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy over all places, in nats."""
+        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten())
 
 
 # ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import autograd, data, neurons, wavenet
+from zh import attention, autograd, data, neurons, wavenet
 from zh import backward as bw
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
@@ -29,6 +29,11 @@ TAUGHT = {
     "wavenet": [FlattenConsecutive, wavenet.WaveNet.__init__, Sequential.forward,
                 Sequential.named_parameters, Sequential.train, wavenet.FuseDilated.forward,
                 wavenet.convolution],
+    "attention": [attention.average_loop, attention.average_matmul, attention.average_softmax,
+                  attention.attention, attention.Head, attention.rotate, attention.HeadList,
+                  attention.MultiHead.forward, attention.MultiHead.mix, attention.split_heads,
+                  attention.merge_heads, attention.OneLayer.__init__, attention.OneLayer.forward,
+                  attention.share_on, attention.CrossAttention.forward],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
 }  # fmt: skip
@@ -55,7 +60,8 @@ def test_a_chapter_shows_what_it_teaches_from_its_source(site, name):
         assert any(source in block for block in shown), thing.__qualname__
 
 
-@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "batchnorm"])
+@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "attention",
+                                  "batchnorm"])
 def test_what_it_shows_fits_the_column(name):
     """About 80 characters fit beside the table of contents; a phone scrolls."""
     for thing in TAUGHT[name]:

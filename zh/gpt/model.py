@@ -44,6 +44,7 @@ class GPTConfig:
     norm: bool = True         # False: no layer normalisation
     eps: float = 1e-5         # of layer normalisation
     inner: int | None = None  # numbers a place inside the two-layer network; None: 4 * dim
+    std: float = 0.02         # spread of the weights at the start
 
     def __post_init__(self):
         for name in ("vocab", "block", "layers", "heads", "dim", "inner"):
@@ -56,13 +57,15 @@ class GPTConfig:
             raise ValueError(f"dropout is {self.dropout}; it is a share, from 0 up to 1.")
         if not 0 < self.eps < 1:
             raise ValueError(f"eps is {self.eps}; it is a small number above 0, such as 1e-5.")
+        if not 0 < self.std < float("inf"):
+            raise ValueError(f"std is {self.std}; it is the spread of the first weights, above 0.")
         if self.positions not in ("learned", "rope"):
             raise ValueError(f"positions is {self.positions!r}; it is \"learned\" or \"rope\".")
         split_size(self.dim, self.heads)
 
 
 class Block(nn.Module):
-    """One layer: places talk to each other (attention), then each thinks for itself (MLP)."""
+    """One layer: places talk to each other, then each thinks for itself."""
 
     def __init__(self, config: GPTConfig, generator: torch.Generator):
         super().__init__()
@@ -77,16 +80,17 @@ class Block(nn.Module):
         self.down = nn.Linear(inner, c.dim, bias=c.bias)
         self.drop = nn.Dropout(c.dropout) if c.dropout else nn.Identity()
 
-    def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
-        x = self.add(x, self.attention(self.ln1(x), cache=cache))      # (B, T, dim)
-        return self.add(x, self.mlp(self.ln2(x)))
+    def forward(self, x: torch.Tensor,
+                cache: Cache | None = None) -> torch.Tensor:
+        x = self.add(x, self.attention(self.ln1(x), cache=cache))
+        return self.add(x, self.mlp(self.ln2(x)))          # (B, T, dim)
 
     def mlp(self, x: torch.Tensor) -> torch.Tensor:
         """Each place by itself: wide, bent, narrow."""
         return self.down(F.gelu(self.up(x), approximate="tanh"))
 
     def add(self, x: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-        """The residual connection: the stream, plus what this part has to say."""
+        """The residual connection: the stream, plus what a part says."""
         return x + self.drop(part) if self.residual else self.drop(part)
 
 
@@ -100,7 +104,7 @@ def norm(config: GPTConfig) -> nn.Module:
 class GPT(nn.Module):
     """Token ids (B, T) -> scores of the next token at every place, (B, T, vocab).
 
-    Weights start from N(0, 0.02**2); those that write into the residual stream are divided by the
+    Weights start from N(0, std**2); those that write into the residual stream are divided by the
     square root of their number, so that the stream does not grow with depth. Raises ValueError
     for more places than `config.block`, IndexError for an id outside the vocabulary.
     """
@@ -109,12 +113,14 @@ class GPT(nn.Module):
         super().__init__()
         c = self.config = config
         self.tokens = nn.Embedding(c.vocab, c.dim)
-        self.places = nn.Embedding(c.block, c.dim) if c.positions == "learned" else None
+        self.places = (nn.Embedding(c.block, c.dim)
+                       if c.positions == "learned" else None)
         self.drop = nn.Dropout(c.dropout) if c.dropout else nn.Identity()
-        self.blocks = nn.ModuleList(Block(c, generator) for _ in range(c.layers))
+        self.blocks = nn.ModuleList(
+            Block(c, generator) for _ in range(c.layers))
         self.norm = norm(c)
         self.head = nn.Linear(c.dim, c.vocab, bias=False)
-        draw(self, generator, std=0.02)
+        draw(self, generator, std=c.std)
         with torch.no_grad():
             for block in self.blocks:
                 for last in (block.attention.project, block.down):
@@ -122,16 +128,17 @@ class GPT(nn.Module):
         if c.tie:
             self.head.weight = self.tokens.weight
 
-    def forward(self, ids: torch.Tensor, caches: list[Cache] | None = None) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor,
+                caches: list[Cache] | None = None) -> torch.Tensor:
         before = caches[0].length if caches else 0
         self.check(ids, before)
-        x = self.tokens(ids)                                          # (B, T, dim)
-        if self.places is not None:
-            x = x + self.places.weight[before:before + ids.shape[1]]  # (T, dim)
+        x = self.tokens(ids)                               # (B, T, dim)
+        if self.places is not None:                        # (T, dim)
+            x = x + self.places.weight[before:before + ids.shape[1]]
         x = self.drop(x)
         for number, block in enumerate(self.blocks):
             x = block(x, caches[number] if caches else None)
-        return self.head(self.norm(x))                                # (B, T, vocab)
+        return self.head(self.norm(x))                     # (B, T, vocab)
 
     def check(self, ids: torch.Tensor, before: int = 0) -> None:
         """Raise where `ids`, behind `before` places that were read, are not what it reads."""
@@ -154,20 +161,23 @@ class GPT(nn.Module):
                              "trained with?")
 
     def loss(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy over all places, in nats; a target of -1 does not count."""
-        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten(), ignore_index=-1)
+        """Mean cross-entropy over all places, in nats; -1: does not count."""
+        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten(),
+                               ignore_index=-1)
 
     # -----------------------------------------------------------------------
     # Writing
 
-    def stream(self, ids: torch.Tensor, generator: torch.Generator, *, temperature: float = 1.0,
-               top_k: int | None = None, top_p: float | None = None,
+    def stream(self, ids: torch.Tensor, generator: torch.Generator, *,
+               temperature: float = 1.0, top_k: int | None = None,
+               top_p: float | None = None,
                cache: bool = True) -> Iterator[torch.Tensor]:
-        """The tokens that follow `ids` (B, T), one column (B,) at a time, without end.
+        """The tokens that follow `ids` (B, T), a column (B,) at a time.
 
-        Settings: `zh.sampling.probabilities`. Of n tokens the model reads those from
-        `window(n, block)` on: all while they fit, then the last half block at least, with the
-        first of them at place 0. cache: keep keys and values instead of computing them again.
+        Settings: `zh.sampling.probabilities`. Of n tokens the model reads
+        those from `window(n, block)` on: all while they fit, then the last
+        half block at least, with the first of them at place 0. cache: keep
+        keys and values instead of computing them again.
         """
         self.check(last(ids, self.config.block))
         was_training = self.training
@@ -179,17 +189,18 @@ class GPT(nn.Module):
                 here = window(ids.shape[1], self.config.block)
                 if not cache:
                     fresh = ids[:, here:]
-                elif here != start:                       # the window has moved: read it anew
+                elif here != start:                # the window has moved
                     caches = [Cache(self.config.block) for _ in self.blocks]
                     fresh = ids[:, here:]
                 else:
-                    fresh = ids[:, -1:]                   # the others are in the caches
+                    fresh = ids[:, -1:]            # the others are cached
                 start = here
                 with torch.inference_mode():
-                    logits = self(fresh, caches)[:, -1]   # (B, vocab)
-                if was_training:                          # whoever asked goes on as before
+                    logits = self(fresh, caches)[:, -1]    # (B, vocab)
+                if was_training:                   # as whoever asked had it
                     self.train()
-                drawn = sampling.sample_logits(logits, generator, temperature, top_k, top_p)
+                drawn = sampling.sample_logits(
+                    logits, generator, temperature, top_k, top_p)
                 ids = torch.cat([ids, drawn[:, None]], 1)
                 yield drawn
         finally:
@@ -241,10 +252,11 @@ def last(ids, block: int):
 
 
 def window(n: int, block: int) -> int:
-    """Where a model that reads `block` places begins to read a text of n tokens.
+    """Where a model that reads `block` places begins in a text of n tokens.
 
-    At the start while all fits. Then the window jumps by half a block at a time, so that the keys
-    and values of what stays in it can be kept for the next half block.
+    At the start while all fits. Then the window jumps by half a block at a
+    time, so that the keys and values of what stays in it can be kept for the
+    next half block.
     """
     hop = max(1, block // 2)
     return 0 if n <= block else -(-(n - block) // hop) * hop

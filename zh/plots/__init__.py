@@ -8,6 +8,13 @@ from zh.plots.activations import (
     hinges,
     recycled,
 )
+from zh.plots.attention import (
+    attention_maps,
+    by_place,
+    looks_back,
+    relative,
+    sharpness,
+)
 from zh.plots.backprop import finals, nudge, paths, tangents, value_graph
 from zh.plots.base import (
     BLUE,
@@ -56,6 +63,16 @@ from zh.plots.dynamics import (
     pulled_out,
     scheduled,
     snapshot,
+)
+from zh.plots.gpt import (
+    by_depth,
+    gpt_table,
+    learned,
+    next_bars,
+    over_places,
+    shares,
+    token_times,
+    with_depth,
 )
 from zh.plots.initialization import (
     cobweb,
