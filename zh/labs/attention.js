@@ -234,7 +234,7 @@ export default {
             el("td", null, list[k] === 0 ? "nothing" : `${quoted(chars[k])} at ${k + 1}: ${signed(list[k])}`));
         }), el("tr", null, el("th", { scope: "row" }, "biases"), el("td", null, signed(biases)), el("td")),
         el("tr", null, el("th", { scope: "row" }, "score"), el("td", { "data-score": out.logits[place][c] }, signed(out.logits[place][c])), el("td"))));
-      mixNote.textContent = "A weight times what its value is worth to this character. The parts add up to the score, because nothing between the weights and the scores is bent.";
+      mixNote.textContent = "A weight times what its value is worth to this character. The parts add up to the score, because everything after the weights is linear.";
 
       const row = out.looks[head][place], top = row.indexOf(Math.max(...row));
       const looks = blind ? `Place ${place + 1}, ${quoted(chars[place])}, may look at nothing: there is nothing to share out, so it gathers nothing and the biases alone answer. `
