@@ -62,6 +62,7 @@ def shares(rows: dict) -> Figure:
                color=color, label=name)
     ax.set_xticks(range(count), [f"{'MLP' if i % 2 else 'att'} {i // 2 + 1}"
                                  for i in range(count)])
+    ax.set_yscale("log")
     ax.set(ylabel="part / stream")
     ax.legend()
     return fig
