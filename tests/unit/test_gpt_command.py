@@ -26,7 +26,8 @@ from zh.gpt.vocabulary import load_tokenizer, save_tokenizer
 
 TEXT = "the cat sat on the mat, and the dog sat on the cat.\n" * 12
 SMALL = dict(block=8, layers=1, heads=2, dim=8, batch=4, steps=12, every=4, lr=1e-2)
-ARGUMENTS = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
+ARGUMENTS = [*(word for name, value in SMALL.items() for word in (f"--{name}", str(value))),
+             "--sample", "9"]
 
 
 @pytest.fixture

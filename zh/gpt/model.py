@@ -78,7 +78,7 @@ class Block(nn.Module):
         inner = c.inner or 4 * c.dim
         self.up = nn.Linear(c.dim, inner, bias=c.bias)
         self.down = nn.Linear(inner, c.dim, bias=c.bias)
-        self.drop = nn.Dropout(c.dropout)
+        self.drop = nn.Dropout(c.dropout) if c.dropout else nn.Identity()
 
     def forward(self, x: torch.Tensor,
                 cache: Cache | None = None) -> torch.Tensor:
@@ -115,7 +115,7 @@ class GPT(nn.Module):
         self.tokens = nn.Embedding(c.vocab, c.dim)
         self.places = (nn.Embedding(c.block, c.dim)
                        if c.positions == "learned" else None)
-        self.drop = nn.Dropout(c.dropout)
+        self.drop = nn.Dropout(c.dropout) if c.dropout else nn.Identity()
         self.blocks = nn.ModuleList(
             Block(c, generator) for _ in range(c.layers))
         self.norm = norm(c)
@@ -168,7 +168,6 @@ class GPT(nn.Module):
     # -----------------------------------------------------------------------
     # Writing
 
-    @torch.no_grad()
     def stream(self, ids: torch.Tensor, generator: torch.Generator, *,
                temperature: float = 1.0, top_k: int | None = None,
                top_p: float | None = None,
@@ -196,7 +195,8 @@ class GPT(nn.Module):
                 else:
                     fresh = ids[:, -1:]            # the others are cached
                 start = here
-                logits = self(fresh, caches)[:, -1]       # (B, vocab)
+                with torch.inference_mode():
+                    logits = self(fresh, caches)[:, -1]    # (B, vocab)
                 if was_training:                   # as whoever asked had it
                     self.train()
                 drawn = sampling.sample_logits(

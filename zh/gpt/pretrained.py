@@ -145,7 +145,8 @@ def read_config(folder: str | os.PathLike, dropout: float | None = None) -> GPTC
             vocab=said.get("vocab_size", 50257), block=said.get("n_positions", 1024),
             layers=said.get("n_layer", 12), heads=said.get("n_head", 12),
             dim=said.get("n_embd", 768), inner=said.get("n_inner"), dropout=dropout,
-            tie=said.get("tie_word_embeddings", True), eps=said.get("layer_norm_epsilon", 1e-5))
+            tie=said.get("tie_word_embeddings", True), eps=said.get("layer_norm_epsilon", 1e-5),
+            std=said.get("initializer_range", 0.02))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} describes no model that can be: {error}") from error
 
@@ -235,7 +236,8 @@ def config_of(model: GPT) -> dict:
         "vocab_size": c.vocab, "n_positions": c.block, "n_ctx": c.block, "n_layer": c.layers,
         "n_head": c.heads, "n_embd": c.dim, "n_inner": c.inner,
         "activation_function": TANH_GELU[0], "layer_norm_epsilon": c.eps,
-        "tie_word_embeddings": c.tie, "bos_token_id": end, "eos_token_id": end,
+        "initializer_range": c.std, "tie_word_embeddings": c.tie,
+        "bos_token_id": end, "eos_token_id": end,
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), c.dropout), **MUST_BE}
 
 

@@ -7,16 +7,20 @@ one that reaches less loss in no more time. Both are short enough to repeat: `sh
 """
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 
-from zh import training
+from zh import data, training
 from zh.gpt.fit import draw_blocks, evaluate, optimizer
 from zh.gpt.model import GPT, GPTConfig
+from zh.tokenizers import CharTokenizer
+
+SHORT = 30                                         # steps of a run for a test
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,31 @@ class Recipe:
 
 
 NANOGPT = Recipe("nanogpt", dict(block=64, layers=4, heads=4, dim=128, bias=False))
+OURS = replace(NANOGPT, name="ours", batch=8, steps=2850, lr=4e-3, floor=1e-5)
+RECIPES = (NANOGPT, OURS)
 
 
-def short(recipe: Recipe, steps: int = 30) -> Recipe:
-    """The first steps of a recipe, for a test: the same sizes, a schedule of its own."""
-    return replace(recipe, steps=steps, warmup=min(recipe.warmup, steps // 3))
+def short(recipe: Recipe, steps: int = SHORT) -> Recipe:
+    """A recipe of few steps, for a test: the same sizes and rates, a warm-up that is over soon."""
+    return replace(recipe, steps=steps, warmup=steps // 3)
+
+
+def said(recipe: Recipe) -> dict:
+    """A recipe as JSON has it."""
+    return json.loads(json.dumps(asdict(recipe)))
+
+
+def cut(text: str) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """A text in characters: nine tenths to learn from, the rest held back, and how many differ."""
+    tokenizer = CharTokenizer.train(text)
+    ids = torch.tensor(tokenizer.encode(text))
+    n = int(0.9 * len(ids))                        # as the lecture does
+    return ids[:n], ids[n:], tokenizer.vocab_size
+
+
+def names_text() -> str:
+    """The book's names, one a line, in no order."""
+    return "\n".join(sum(data.split(data.names("bundled")), [])) + "\n"
 
 
 def train(recipe: Recipe, ids: torch.Tensor, held: torch.Tensor, seed: int, vocab: int,

@@ -34,6 +34,7 @@ import torch
 
 from zh import checkpoints, data, tokenizers, training
 from zh.checkpoints import TrainingError
+from zh.gpt import recipes
 from zh.gpt.fit import draw_blocks, evaluate, optimizer
 from zh.gpt.model import GPT, GPTConfig
 from zh.gpt.pretrained import write_all
@@ -271,7 +272,7 @@ class Run:
 def read_text(source: str) -> str:
     """The text of a file, or of a corpus by its name. Raises CorpusError."""
     if source == "names":                          # in no order: the split is by position
-        return "\n".join(sum(data.split(data.names()), [])) + "\n"
+        return recipes.names_text()
     text = data.text(source)
     if "\0" in text:
         raise data.CorpusError(f"{source} is no text: it holds bytes of the value 0. Is it a "
