@@ -191,7 +191,7 @@ def start(rung: Rung, vocab: int, seed: int) -> nn.Module:
 
 
 def distinct(text: str) -> str:
-    """The text with each paragraph once: the first time that it stands there."""
+    """The text with each paragraph once, where it stands first."""
     return "\n\n".join(dict.fromkeys(text.split("\n\n")))
 
 

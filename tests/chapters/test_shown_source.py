@@ -8,8 +8,9 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import attention, autograd, data, neurons, wavenet
+from zh import attention, autograd, data, gpt_ladder, neurons, sampling, wavenet
 from zh import backward as bw
+from zh.gpt import GPT, Block
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
 from zh.ngrams import NGram
@@ -34,6 +35,8 @@ TAUGHT = {
                   attention.MultiHead.forward, attention.MultiHead.mix, attention.split_heads,
                   attention.merge_heads, attention.OneLayer.__init__, attention.OneLayer.forward,
                   attention.share_on, attention.CrossAttention.forward],
+    "gpt": [gpt_ladder.distinct, Block, GPT.__init__, GPT.forward, GPT.loss,
+            sampling.probabilities, attention.Cache.add, GPT.stream],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
 }  # fmt: skip
@@ -61,7 +64,7 @@ def test_a_chapter_shows_what_it_teaches_from_its_source(site, name):
 
 
 @pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "attention",
-                                  "batchnorm"])
+                                  "gpt", "batchnorm"])
 def test_what_it_shows_fits_the_column(name):
     """About 80 characters fit beside the table of contents; a phone scrolls."""
     for thing in TAUGHT[name]:
