@@ -26,7 +26,7 @@ from torch import nn
 
 
 def average_loop(x: torch.Tensor) -> torch.Tensor:
-    """Each place gets the mean of itself and all before it: (B, T, C) -> (B, T, C)."""
+    """Each place gets the mean of itself and all before: (B, T, C), twice."""
     out = torch.empty_like(x)
     for b in range(x.shape[0]):
         for t in range(x.shape[1]):
@@ -35,15 +35,15 @@ def average_loop(x: torch.Tensor) -> torch.Tensor:
 
 
 def average_matmul(x: torch.Tensor) -> torch.Tensor:
-    """The same as one matrix product: row t of the weights has t + 1 equal entries."""
+    """As one matrix product: row t of the weights has t + 1 equal entries."""
     T = x.shape[1]
     weights = torch.tril(torch.ones(T, T, dtype=x.dtype))
-    weights = weights / weights.sum(1, keepdim=True)       # (T, T), rows sum to 1
+    weights = weights / weights.sum(1, keepdim=True)       # (T, T)
     return weights @ x                                     # (T, T) @ (B, T, C)
 
 
 def average_softmax(x: torch.Tensor) -> torch.Tensor:
-    """The same from scores: zero where it may look, minus infinity where it may not."""
+    """From scores: zero where it may look, minus infinity where not."""
     T = x.shape[1]
     scores = torch.zeros(T, T, dtype=x.dtype)
     scores = scores.masked_fill(~causal(T), -torch.inf)
@@ -109,10 +109,10 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
               scale: float | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """What each query gathers, and how much from where.
 
-    q (..., T, d), k (..., S, d), v (..., S, e), mask (..., T, S) of booleans. Returns the mixed
-    values (..., T, e) and the weights (..., T, S), whose rows sum to 1. scale: what the products
-    are multiplied by; None for 1 / sqrt(d), so that they have about unit variance.
-    Raises as `check_mask` does.
+    q (..., T, d), k (..., S, d), v (..., S, e), mask (..., T, S) of booleans.
+    Returns the mixed values (..., T, e) and the weights (..., T, S), whose
+    rows sum to 1. scale: what the products are multiplied by; None for
+    1 / sqrt(d), so that they have about unit variance. Raises as `check_mask`.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     scores = q @ k.transpose(-2, -1) * scale               # (..., T, S)
@@ -124,7 +124,10 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
 
 
 class Head(nn.Module):
-    """One head of causal self-attention: (B, T, dim) -> (B, T, size). `.weights` (B, T, T) stay."""
+    """One head of causal self-attention: (B, T, dim) -> (B, T, size).
+
+    Its weights stay in `.weights`, (B, T, T).
+    """
 
     def __init__(self, dim: int, size: int, *, generator: torch.Generator):
         super().__init__()
@@ -135,19 +138,20 @@ class Head(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_input(x, self.query.in_features)
-        q, k, v = self.query(x), self.key(x), self.value(x)        # (B, T, size)
+        q, k, v = self.query(x), self.key(x), self.value(x)    # (B, T, size)
         out, weights = attention(q, k, v, causal(x.shape[1]))
-        self.weights = weights.detach()                            # (B, T, T)
+        self.weights = weights.detach()                        # (B, T, T)
         return out
 
 
 class HeadList(nn.Module):
-    """Several heads side by side, then a projection: (B, T, dim) -> (B, T, dim)."""
+    """Several heads side by side, then a projection: (B, T, dim), twice."""
 
     def __init__(self, dim: int, heads: int, *, generator: torch.Generator):
         super().__init__()
         size = split_size(dim, heads)
-        self.heads = nn.ModuleList(Head(dim, size, generator=generator) for _ in range(heads))
+        self.heads = nn.ModuleList(
+            Head(dim, size, generator=generator) for _ in range(heads))
         self.project = nn.Linear(dim, dim)
         draw(self.project, generator)
 
@@ -194,7 +198,7 @@ class MultiHead(nn.Module):
         return self.project(merge_heads(out))              # (B, T, dim)
 
     def mix(self, q, k, v, mask):
-        """Attention under the layer's masks, (B, heads, T, size), fused or by hand."""
+        """Attention under the layer's masks: (B, heads, T, size)."""
         B, T, S = len(q), q.shape[2], k.shape[2]
         drop = self.dropout if self.training else 0.0
         kernel_masks = self.fused and self.causal and mask is None and T == S
@@ -248,8 +252,9 @@ class CrossAttention(nn.Module):
         check_input(x, self.query.in_features)
         check_input(source, self.query.in_features, "the source")
         if len(x) != len(source):
-            raise ValueError(f"{len(x)} examples ask and {len(source)} sources answer: each "
-                             "example has a source of its own, so the batches are equal.")
+            raise ValueError(
+                f"{len(x)} examples ask and {len(source)} sources answer: each "
+                "example has a source of its own, so the batches are equal.")
         q = split_heads(self.query(x), self.heads)         # (B, heads, T, size)
         k, v = (split_heads(part, self.heads)              # (B, heads, S, size)
                 for part in self.key_value(source).chunk(2, -1))
@@ -274,7 +279,7 @@ def split_size(dim: int, heads: int) -> int:
 
 
 def split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
-    """(B, T, dim) -> (B, heads, T, size): the head becomes an axis that products run over."""
+    """(B, T, dim) -> (B, heads, T, size): products treat the head as batch."""
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
@@ -299,10 +304,11 @@ def by_distance(weights: torch.Tensor, most: int) -> torch.Tensor:
 
 def share_on(weights: torch.Tensor,
              chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean weight on the chosen keys, and what their places get anyway: (heads,) each.
+    """Mean weight on the chosen keys, and what their places get anyway.
 
-    weights (B, heads, T, S), chosen (B, T, S) of booleans. The second is the control: the mean
-    weight of the same pairs of places over all examples, whatever stands there.
+    weights (B, heads, T, S), chosen (B, T, S) of booleans; (heads,) each. The
+    second is the control: the mean weight of the same pairs of places over
+    all examples, whatever stands there.
     """
     count = chosen.sum()
     found = (weights * chosen[:, None]).sum((0, 2, 3)) / count
@@ -344,19 +350,22 @@ class Cache:
 # Positions by rotation
 
 
-def rotate(x: torch.Tensor, places: torch.Tensor, base: float = 10_000.0) -> torch.Tensor:
-    """Turn each pair of features by an angle that grows with the place: (..., T, d), d even.
+def rotate(x: torch.Tensor, places: torch.Tensor,
+           base: float = 10_000.0) -> torch.Tensor:
+    """Turn each pair of features by an angle that grows with the place.
 
-    Pair i of place p turns by p * base ** (-2 i / d). The product of a rotated query and a
-    rotated key depends on how far apart they are, not on where. Su et al. 2021.
+    x (..., T, d) with d even, places (T,). Pair i of place p turns by
+    p * base ** (-2 i / d). The product of a rotated query and a rotated key
+    depends on how far apart they are, not on where. Su et al. 2021.
     """
     d = x.shape[-1]
     if d % 2:
-        raise ValueError(f"the last axis has {d} features; rotation needs pairs, an even number.")
-    speed = base ** (-torch.arange(0, d, 2, dtype=torch.float64) / d)      # (d / 2,)
-    angle = places.double()[:, None] * speed                               # (T, d / 2)
+        raise ValueError(f"the last axis has {d} features; rotation needs "
+                         "pairs, an even number.")
+    pairs = torch.arange(0, d, 2, dtype=torch.float64)     # (d / 2,)
+    angle = places.double()[:, None] * base ** (-pairs / d)    # (T, d / 2)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., 0::2], x[..., 1::2]                                      # (..., T, d / 2)
+    a, b = x[..., 0::2], x[..., 1::2]                      # (..., T, d / 2)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
 
 
@@ -373,10 +382,12 @@ class OneLayer(nn.Module):
     """
 
     def __init__(self, vocab: int, block: int, dim: int, heads: int, *,
-                 generator: torch.Generator, positions: str | None = "learned", **options):
+                 generator: torch.Generator,
+                 positions: str | None = "learned", **options):
         super().__init__()
         if positions not in (None, "learned", "rope"):
-            raise ValueError(f'positions is {positions!r}; it is "learned", "rope" or None.')
+            raise ValueError(f"positions is {positions!r}; it is 'learned', "
+                             "'rope' or None.")
         self.block = block
         self.tokens = nn.Embedding(vocab, dim)
         self.places = nn.Embedding(block, dim) if positions == "learned" else None
@@ -390,11 +401,12 @@ class OneLayer(nn.Module):
                 mask: torch.Tensor | None = None) -> torch.Tensor:
         T = ids.shape[1]
         if T > self.block:
-            raise ValueError(f"{T} places, and this model reads {self.block} at most: give it "
-                             f"the last {self.block}, ids[:, -{self.block}:].")
+            raise ValueError(
+                f"{T} places, and this model reads {self.block} at most: give "
+                f"it the last {self.block}, ids[:, -{self.block}:].")
         x = self.tokens(ids)                               # (B, T, dim)
         if self.places is not None:
-            x = x + self.places.weight[:T]                 # (T, dim), for every example
+            x = x + self.places.weight[:T]                 # (T, dim)
         if self.attention is not None:
             x = self.attention(x, mask)                    # (B, T, dim)
         return self.scores(x)                              # (B, T, vocab)

@@ -166,7 +166,8 @@ def _streamed_parts(q, k, v, size):
 
 def _streamed_mean(q, k, v, size):
     """The slip: the softmax of each block by itself, then a mean."""
-    return torch.stack([mixed / total for mixed, _, total in _streamed_parts(q, k, v, size)]).mean(0)
+    parts = _streamed_parts(q, k, v, size)
+    return torch.stack([mixed / total for mixed, _, total in parts]).mean(0)
 
 
 def _streamed_tops(q, k, v, size):

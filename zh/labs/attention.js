@@ -17,9 +17,9 @@ const STYLE = `
 .zh-attention-maps figcaption { font-size: .92rem; }
 .zh-attention-maps [data-chosen=true] figcaption { font-weight: 700; }
 .zh-attention-maps svg { display: block; width: 100%; }
-.zh-lab .zh-attention-tiles button { font-family: monospace; }
+.zh-lab .zh-attention-tiles span { font-family: monospace; }
 .zh-lab .zh-attention-tiles button[aria-checked=false] { border-style: dashed; color: var(--zh-muted); }
-.zh-lab .zh-attention-next td, .zh-lab .zh-attention-next th { white-space: nowrap; }
+.zh-lab .zh-attention-next td, .zh-lab .zh-attention-next th, .zh-lab .zh-attention-adds th { white-space: nowrap; }
 .zh-lab .zh-attention-next td:first-of-type { width: 45%; min-width: 7rem; text-align: left;
   background: linear-gradient(to right, color-mix(in srgb, var(--zh-blue) 38%, transparent) var(--p), transparent var(--p)); }
 .zh-lab tr[data-came=true] th { text-decoration: underline 3px var(--zh-orange); }
@@ -91,7 +91,7 @@ export default {
       const place = Math.round(within(s.get("place"), 0, last, last)), key = Math.round(within(s.get("key"), 0, last, place));
       const head = Math.round(within(s.get("head"), 1, heads, 1)) - 1;
       const mask = MASKS.some(([name]) => name === s.get("mask")) ? s.get("mask") : "causal";
-      const scale = s.get("scale") in SCALE ? s.get("scale") : "root";
+      const scale = Object.hasOwn(SCALE, s.get("scale")) ? s.get("scale") : "root";
       const hidden = new Set(String(s.get("hidden")).split(".").filter((v) => /^\d{1,2}$/.test(v) && +v <= last).map(Number));
       const toggled = new Set(String(s.get("toggled")).split(".").filter((v) => /^\d{1,2}-\d{1,2}$/.test(v) && v.split("-").every((n) => +n <= last)));
       const preset = { causal: (t, k) => k <= t, full: () => true, window: (t, k) => k <= t && k > t - WINDOW,
@@ -115,11 +115,11 @@ export default {
     const tiles = el("div", { class: "zh-letters zh-attention-tiles", role: "group" });
     const maps = el("div", { class: "zh-attention-maps", tabindex: 0, role: "group",
       "aria-label": "Weights of every head; up and down choose the place that looks, left and right the place that is looked at, Enter allows or forbids" });
-    const next = el("table", { class: "zh-attention-next" }), adds = el("table"), all = el("tbody"), losses = el("p", { class: "zh-numbers" });
+    const next = el("table", { class: "zh-attention-next" }), adds = el("table", { class: "zh-attention-adds" }), all = el("tbody"), losses = el("p", { class: "zh-numbers" });
     const nextTitle = el("h4"), addsTitle = el("h4"), mixNote = el("p", { class: "zh-attention-note" });
     root.append(el("style", null, STYLE),
       el("div", { class: "zh-row" }, field("Your sentence", box)),
-      el("div", { class: "zh-row" }, packed.tries.map((text) => button(text, () => { said = ""; s.set({ text, place: 99, key: 99 }); }, { "aria-label": `Try: ${text}` }))),
+      el("div", { class: "zh-row" }, packed.tries.map((text) => button(text, () => { said = ""; s.set({ text }); }, { "aria-label": `Try: ${text}` }))),
       el("div", { class: "zh-row" }, field("a place may see", masks), field("scores times", scales), undo),
       el("div", { class: "zh-row", role: "group", "aria-label": "Head" }, which),
       el("div", { class: "zh-row" }, walk.box, button("◀", () => step(-1), { "aria-label": "one place to the left" }), button("▶", () => step(1), { "aria-label": "one place to the right" })),
@@ -234,7 +234,7 @@ export default {
             el("td", null, list[k] === 0 ? "nothing" : `${quoted(chars[k])} at ${k + 1}: ${signed(list[k])}`));
         }), el("tr", null, el("th", { scope: "row" }, "biases"), el("td", null, signed(biases)), el("td")),
         el("tr", null, el("th", { scope: "row" }, "score"), el("td", { "data-score": out.logits[place][c] }, signed(out.logits[place][c])), el("td"))));
-      mixNote.textContent = "A weight times what its value is worth to this character. The parts add up to the score, because nothing between the weights and the scores is bent.";
+      mixNote.textContent = "A weight times what its value is worth to this character. The parts add up to the score, because everything after the weights is linear.";
 
       const row = out.looks[head][place], top = row.indexOf(Math.max(...row));
       const looks = blind ? `Place ${place + 1}, ${quoted(chars[place])}, may look at nothing: there is nothing to share out, so it gathers nothing and the biases alone answer. `

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def attention_maps(maps: dict, rows=(), columns=(), ylabel="looks", xlabel="is looked at") -> Figure:
+def attention_maps(maps: dict, rows=(), columns=(), ylabel="looks",
+                   xlabel="is looked at") -> Figure:
     """Weights or masks side by side, {title: (T, S)}: the darker, the more; white is zero.
 
     rows, columns: a letter for each query and each key; none where there are none.
@@ -18,14 +19,15 @@ def attention_maps(maps: dict, rows=(), columns=(), ylabel="looks", xlabel="is l
     import numpy as np
     from matplotlib.colors import to_rgb
 
-    fig, axes = new(len(maps), size=(6.2, 1.0 + 5.6 / len(maps)), squeeze=False)
+    wide = 6.2 if len(maps) > 1 else 3.8
+    fig, axes = new(len(maps), size=(wide, 0.8 + 0.92 * wide / len(maps)), squeeze=False)
     for ax, (title, weights) in zip(axes[0], maps.items(), strict=True):
         weights = np.asarray(weights, dtype=float)
         cells = np.empty((*weights.shape, 4))
         cells[..., :3] = to_rgb(BLUE)
         cells[..., 3] = np.sqrt(weights.clip(0, 1))
         ax.imshow(cells, interpolation="none", aspect="auto")
-        size = 10 if max(len(rows), len(columns)) <= 12 else 7
+        size = 10 if max(len(rows), len(columns)) <= 12 else 8
         ax.set_xticks(range(len(columns)), list(columns), fontsize=size, family="monospace")
         ax.set_yticks(range(len(rows)), list(rows), fontsize=size, family="monospace")
         ax.tick_params(length=0)
