@@ -8,8 +8,18 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import attention, autograd, data, neurons, tokenizers, wavenet
+from zh import (
+    attention,
+    autograd,
+    data,
+    gpt_ladder,
+    neurons,
+    sampling,
+    tokenizers,
+    wavenet,
+)
 from zh import backward as bw
+from zh.gpt import GPT, Block
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
 from zh.ngrams import NGram
@@ -34,6 +44,8 @@ TAUGHT = {
                   attention.MultiHead.forward, attention.MultiHead.mix, attention.split_heads,
                   attention.merge_heads, attention.OneLayer.__init__, attention.OneLayer.forward,
                   attention.share_on, attention.CrossAttention.forward],
+    "gpt": [gpt_ladder.distinct, Block, GPT.__init__, GPT.forward, GPT.loss,
+            sampling.probabilities, attention.Cache.add, GPT.stream],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
     "tokenization": [tokenizers.count_pairs, tokenizers.merge, tokenizers.learn_textbook,

@@ -62,6 +62,7 @@ def shares(rows: dict) -> Figure:
                color=color, label=name)
     ax.set_xticks(range(count), [f"{'MLP' if i % 2 else 'att'} {i // 2 + 1}"
                                  for i in range(count)])
+    ax.set_yscale("log")
     ax.set(ylabel="part / stream")
     ax.legend()
     return fig
@@ -99,7 +100,8 @@ def next_bars(tokens: list[str], settings: dict) -> Figure:
 
     tokens: what to write under the bars. settings: {name: [probability of each]}.
     """
-    fig, axes = new(len(settings), size=(6.4, 2.6), sharey=True)
+    fig, grid = new(len(settings), size=(6.4, 2.6), sharey=True, squeeze=False)
+    axes = grid[0]
     for ax, (name, p) in zip(axes, settings.items(), strict=True):
         ax.bar(range(len(p)), p, color=[BLUE if value else GREY for value in p])
         ax.set_xticks(range(len(p)), tokens, fontsize=9, family="monospace")
