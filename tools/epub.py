@@ -268,6 +268,8 @@ def _open(node: ET.Element, names: set[str]) -> None:
         node.set("class", "fold")
         summary.tag = "p"
         summary.set("class", "fold-title")
+        for kind in (n for n in summary if "zh-fold-kind" in classes(n)):
+            kind.text = f"{kind.text}:"
     else:
         node.attrib.pop("class", None)
         if summary is not None:

@@ -162,7 +162,9 @@ class Crosswalk(SphinxDirective):
         return self.parse_inline(text)[0]
 
     def _here(self, row: dict):
-        links = [place(target=target) for target in row["book"]]
+        targets = dict.fromkeys(t if stands(self.env, t) else t.partition("#")[0]
+                                for t in row["book"])  # fmt: skip
+        links = [place(target=target) for target in targets]
         for target in row["book"]:
             if "#" not in target and stands(self.env, target):
                 log.warning("crosswalk.yml: %s.md is written, and the row %r leads to no place in "

@@ -107,6 +107,11 @@ def mend(html: str) -> str:
         r'<\1 id="pst-primary-sidebar" role="region" aria-label="Book"',
         html,
     )
+    html = re.sub(  # what opens the pages below a page, in the list of chapters
+        r'(>([^<>]+)</a><details[^>]*><summary)(?=><span class="toctree-toggle)',
+        r'\1 aria-label="Pages below: \2"',
+        html,
+    )
     html = re.sub(r' role="doc-(?:biblioentry|backlink)"', "", html)
     html = html.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     viewports = re.findall(r'<meta name="viewport"[^>]*>\n?', html)

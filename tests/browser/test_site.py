@@ -250,8 +250,8 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit, name):
     for _ in range(wanted + 200):
         page.keyboard.press("Tab")
         state = page.evaluate(
-            """() => { const e = document.activeElement, s = getComputedStyle(e);
-              const box = e.getBoundingClientRect();
+            """() => { const e = document.activeElement, box = e.getBoundingClientRect();
+              const s = getComputedStyle(e.querySelector(":scope > .toctree-toggle") || e);
               const outline = s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0;
               const shadow = !/^(none|rgba\\(0, 0, 0, 0\\))/.test(s.boxShadow);
               return {stop: e.dataset.stop, body: e === document.body,

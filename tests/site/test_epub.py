@@ -141,7 +141,8 @@ def test_a_site_that_is_not_built_says_what_to_do(tmp_path):
 
 
 PAGE = """<html><body><article class="bd-article"><h1>T<a class="headerlink" href="#t">#</a></h1>
-<p>a &lt; b<br>c</p><details class="zh-fold zh-fold-hint"><summary><span>Hint</span></summary>
+<p>a &lt; b<br>c</p><details class="zh-fold"><summary><span class="zh-fold-kind">Hint</span> <span>Look</span>
+</summary>
 <div class="zh-fold-body" id="h"><p>Deep <code>x&amp;y</code>.</p></div></details>
 <div class="zh-lab" id="lab-a" data-lab="a" aria-label="A &amp; B"><script>1</script></div>
 <div class="zh-explore" id="e" data-spec='{"names":["k"],"values":[["1","2"]],"start":[1]}'>
@@ -159,7 +160,7 @@ def test_a_page_made_still():
     text = ET.tostring(tree, "unicode")
     ET.fromstring(text)
     assert "<h1>T</h1>" in text and "a &lt; b<br />c" in text and "tail" in text
-    assert '<p class="fold-title">' in text and '<div class="zh-fold-body" id="h">' in text
+    assert ">Hint:</span> Look" in text and '<div class="zh-fold-body" id="h">' in text
     assert '<a href="https://host/book/book/one.html#lab-a">at this place</a>' in text
     assert "Lab: A &amp; B." in text and "it stands at: how many 2." in text
     assert 'viewBox="0 0 1 1"' in text and "<clipPath" in text
