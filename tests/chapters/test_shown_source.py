@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import autograd, data, neurons, wavenet
+from zh import autograd, data, neurons, seq2seq, wavenet
 from zh import backward as bw
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
@@ -31,6 +31,10 @@ TAUGHT = {
                 wavenet.convolution],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
+    "encoder_decoder": [seq2seq.EncoderBlock, seq2seq.DecoderBlock, seq2seq.EncoderDecoder.read,
+                        seq2seq.EncoderDecoder.write, seq2seq.EncoderDecoder.loss,
+                        seq2seq.shifted, seq2seq.greedy, seq2seq.beam, seq2seq.effects,
+                        seq2seq.DecoderOnly.join, seq2seq.DecoderOnly.loss, seq2seq.OneVector],
 }  # fmt: skip
 
 
@@ -55,7 +59,8 @@ def test_a_chapter_shows_what_it_teaches_from_its_source(site, name):
         assert any(source in block for block in shown), thing.__qualname__
 
 
-@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "batchnorm"])
+@pytest.mark.parametrize("name", ["tensor_backprop", "mlp", "wavenet", "batchnorm",
+                                  "encoder_decoder"])
 def test_what_it_shows_fits_the_column(name):
     """About 80 characters fit beside the table of contents; a phone scrolls."""
     for thing in TAUGHT[name]:
