@@ -171,7 +171,8 @@ class OneVector(EncoderDecoder):
 class DecoderOnly(nn.Module):
     """The same task for one stack: a GPT that reads the source and goes on with the target.
 
-    Has the methods of `EncoderDecoder`. everything: count the loss of the source's signs as well.
+    Has the methods of `EncoderDecoder`. layers: of the one stack, in place of `config.encoder` and
+    `config.decoder`. everything: count the loss of the source's signs as well.
     """
 
     def __init__(self, config: Seq2SeqConfig, layers: int, *, everything: bool = False,
@@ -293,8 +294,9 @@ def beam(model: nn.Module, source: torch.Tensor, width: int,
     return written[:, 1:].view(B, width, -1), score
 
 
-def next_log_p(model: nn.Module, written: torch.Tensor, reading: tuple) -> torch.Tensor:
-    """Log-probabilities of the next sign, (B, vocab); PAD and START are never written."""
+def next_log_p(model: nn.Module, written: torch.Tensor,
+               reading: tuple) -> torch.Tensor:
+    """Log-probabilities of the next sign, (B, vocab); never PAD or START."""
     log_p = model.write(written, *reading)[:, -1].log_softmax(-1)
     log_p[:, [model.config.pad, model.config.start]] = -torch.inf
     return log_p
@@ -329,8 +331,8 @@ def effects(model: nn.Module, source: torch.Tensor, told: torch.Tensor,
             other: torch.Tensor) -> torch.Tensor:
     """How far a changed sign of the source moves each sign of the answer.
 
-    (B, S), (B, T) -> (B, T, S): half the sum of what the probabilities move by,
-    0 to 1, when the sign at place s becomes other[sign]. other: (vocab,).
+    (B, S), (B, T) -> (B, T, S): half the sum of what the probabilities move
+    by, 0 to 1, when the sign at place s becomes other[sign]; other (vocab,).
     """
     before = model(source, told).softmax(-1)                   # (B, T, vocab)
     moved = []

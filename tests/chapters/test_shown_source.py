@@ -33,8 +33,9 @@ TAUGHT = {
                   RMSNorm.forward],
     "encoder_decoder": [seq2seq.EncoderBlock, seq2seq.DecoderBlock, seq2seq.EncoderDecoder.read,
                         seq2seq.EncoderDecoder.write, seq2seq.EncoderDecoder.loss,
-                        seq2seq.shifted, seq2seq.greedy, seq2seq.beam, seq2seq.effects,
-                        seq2seq.DecoderOnly.join, seq2seq.DecoderOnly.loss, seq2seq.OneVector],
+                        seq2seq.shifted, seq2seq.greedy, seq2seq.next_log_p, seq2seq.beam,
+                        seq2seq.effects, seq2seq.DecoderOnly.join, seq2seq.DecoderOnly.loss,
+                        seq2seq.OneVector],
 }  # fmt: skip
 
 
