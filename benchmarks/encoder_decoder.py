@@ -14,18 +14,33 @@ causal encoder      the encoder looks back only
 mask forgotten      what fills a row up is looked at, in the encoder and from the decoder
 more centuries      the model of the chapter, trained on the years 1000 to 2999
 
+seeds               the model of the chapter from eight more seeds: where cross-attention looks and
+                    what matters, greedy and beam after 150 steps and at the end, two readings
+
 Recorded row by row in zh/recorded/encoder_decoder.json; a row that is there is kept, unless
-`again` is given. About 8 minutes on one core.
+`again` is given. About 10 minutes on one core.
 """
 from __future__ import annotations
 
+import copy
 import time
 
 import torch
 
 from zh import dates, recorded, training
 from zh.gpt import optimizer
-from zh.seq2seq import DecoderOnly, EncoderDecoder, OneVector, Seq2SeqConfig, greedy
+from zh.seq2seq import (
+    DecoderOnly,
+    EncoderDecoder,
+    OneVector,
+    Seq2SeqConfig,
+    beam,
+    effects,
+    greedy,
+    log_probability,
+    maps,
+    shifted,
+)
 
 SCRIPT = "benchmarks/encoder_decoder.py"
 STEPS, EVERY, BATCH, LR, WARMUP, SEEDS = 700, 50, 64, 0.01, 50, range(1, 6)
@@ -119,10 +134,109 @@ def run(name: str, seed: int) -> dict:
     return found
 
 
+DIGITS = {"year, last two": (2, 3), "month, first": (5,), "month, second": (6,),
+          "day, first": (8,), "day, second": (9,)}
+
+
+def looking(model, items) -> dict:
+    """Share of the weight, and of the effect of changes, on the field of each digit."""
+    items = [item for item in items if item.form != "month"][:400]
+    source = dates.sources([item.text for item in items])
+    told, _ = shifted(dates.targets([item.iso for item in items]))
+    look = maps(model, source, told)[0].mean(1)                          # (N, T, S)
+    effect = effects(model, source, told, dates.next_of_kind())
+    effect = effect / effect.sum(-1, keepdim=True)
+    field = [dates.fields(item) + ["-"] * source.shape[1] for item in items]
+    found = {}
+    for name, places in DIGITS.items():
+        own = torch.tensor([[f == name.split(",")[0] for f in row[:source.shape[1]]]
+                            for row in field])                           # (N, S)
+        between = torch.tensor([[f == "-" and s < len(item.text) for s, f in
+                                 enumerate(row[:source.shape[1]])]
+                                for row, item in zip(field, items, strict=True)])
+        found[name] = {key: sum((part[:, t] * mask).sum(1).mean().item() for t in places)
+                       / len(places) for key, part, mask in
+                       (("weight", look, own), ("effect", effect, own),
+                        ("between", look, between))}
+        found[name]["chance"] = (own.sum(1) / (source != dates.PAD).sum(1)).mean().item()
+    return found
+
+
+def searching(model, items, widths=(1, 4, 8)) -> dict:
+    """Right answers with beams: of the likeliest and among all; length; log-probability."""
+    source = dates.sources([item.text for item in items])
+    _, answers = shifted(dates.targets([item.iso for item in items]))
+    long = (answers == dates.END).double().argmax(1)
+    found = {}
+    for width in widths:
+        rows, scores = beam(model, source, width)
+        right = torch.tensor([[dates.decode(row) == item.iso for row in some]
+                              for some, item in zip(rows, items, strict=True)])
+        ends = (rows[:, 0] == dates.END).double().argmax(1)
+        found[width] = {"first": right[:, 0].double().mean().item(),
+                        "among": right.any(1).double().mean().item(),
+                        "short": (ends < long).double().mean().item(),
+                        "log_p": scores[:, 0].mean().item()}
+    return found
+
+
+def reading_twice(model, months, generator) -> dict:
+    """What becomes of texts that can mean two dates."""
+    items = [item for item in dates.sample(months, 3 * ASKED, generator, ["month first"])
+             if dates.ambiguous(item.text)][:400]
+    source = dates.sources([item.text for item in items])
+    both = [dates.readings(item.text) for item in items]
+    p = {form: log_probability(model, source, dates.targets([b[form] for b in both])).exp()
+         for form in ("month first", "day first")}
+    taken = [dates.decode(row) == b["month first"]
+             for row, b in zip(greedy(model, source), both, strict=True)]
+    found, _ = beam(model, source, 4)
+    pairs = [{*b.values()} <= {dates.decode(row) for row in some}
+             for some, b in zip(found, both, strict=True)]
+    return {**{form: q.mean().item() for form, q in p.items()},
+            "spread": p["month first"].std().item(), "greedy": sum(taken) / len(taken),
+            "both among four": sum(pairs) / len(pairs)}
+
+
+def one_more(seed: int) -> dict:
+    """The model of the chapter from another seed, looked at closely."""
+    generator = torch.Generator().manual_seed(seed)
+    train, held = dates.split(generator)
+    items = decidable(held, generator)
+    model, kept = MODELS["encoder-decoder"](generator), {}
+
+    def note(step, model, history):
+        if step + 1 == 150:
+            kept["half"] = copy.deepcopy(model)
+
+    training.train(model, dates.draw_pairs(train, BATCH), STEPS, generator=generator,
+                   optimizer=optimizer(model, LR), lr=training.cosine(LR, STEPS, warmup=WARMUP),
+                   callbacks=[note], progress=False)
+    return {"seed": seed, "exact": exact(model, items), "looking": looking(model, items),
+            "half": searching(kept["half"], items[:400]), "whole": searching(model, items[:400]),
+            "two readings": reading_twice(model, held, generator)}
+
+
+def save(key: str, rows: dict) -> None:
+    """Record one part, and where it comes from."""
+    result = {**recorded.load("encoder_decoder", {}), key: rows}
+    made = [row["made"]["seconds"] for row in result.get("models", {}).values()]
+    made.append(result.get("seeds", {}).get("made", {}).get("seconds", 0.0))
+    recorded.save("encoder_decoder", {
+        **result, **recorded.provenance(SCRIPT, sum(made)), "command": f"python {SCRIPT}",
+        "steps": list(range(EVERY, STEPS + 1, EVERY)), "batch": BATCH, "lr": LR, "asked": ASKED})
+
+
 def main() -> None:
     torch.set_num_threads(1)
-    wanted, again = recorded.asked("model", MODELS)
+    wanted, again = recorded.asked("part", [*MODELS, "seeds"])
+    if "seeds" in wanted and (again or "seeds" not in recorded.load("encoder_decoder", {})):
+        start = time.perf_counter()
+        rows = [one_more(seed) for seed in range(11, 19)]
+        save("seeds", {"rows": rows, "made": recorded.made(time.perf_counter() - start)})
     for name in wanted:
+        if name == "seeds":
+            continue
         result = recorded.load("encoder_decoder", {})
         if not again and name in result.get("models", {}):
             continue
@@ -132,13 +246,7 @@ def main() -> None:
                **{key: [r[key] for r in runs]
                   for key in runs[0] if key not in ("params", "seconds")},
                "made": recorded.made(time.perf_counter() - start)}
-        result = recorded.load("encoder_decoder", {})
-        result.setdefault("models", {})[name] = row
-        total = sum(row["made"]["seconds"] for row in result["models"].values())
-        recorded.save("encoder_decoder", {
-            **result, **recorded.provenance(SCRIPT, total), "command": f"python {SCRIPT}",
-            "steps": list(range(EVERY, STEPS + 1, EVERY)), "batch": BATCH, "lr": LR,
-            "asked": ASKED})
+        save("models", {**recorded.load("encoder_decoder", {}).get("models", {}), name: row})
         print(name, [curve[-1] for curve in row["exact"]], [r["seconds"] for r in runs],
               flush=True)
 

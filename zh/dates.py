@@ -137,6 +137,18 @@ def ambiguous(text: str) -> bool:
     return len(set(readings(text).values())) > 1
 
 
+def fields(item: Item) -> list[str]:
+    """Of each sign of a text in a form of `FORMS`: year, month, day, or - for none of them.
+
+    >>> fields(Item("3/4/99", "", "month first"))
+    ['month', '-', 'day', '-', 'year', 'year']
+    """
+    order = [{"name": "month", "nth": "day"}.get(part, part)
+             for part in re.findall(r"\{(\w+)", FORMS[item.form])]
+    parts = re.split(r"([A-Za-z]+(?= )|\d+(?:st|nd|rd|th)?)", item.text)
+    return [order[k // 2] if k % 2 else "-" for k, part in enumerate(parts) for _ in part]
+
+
 # ---------------------------------------------------------------------------
 # Parts, and what is drawn from them
 
@@ -223,3 +235,12 @@ def sources(texts: list[str]) -> torch.Tensor:
 def targets(texts: list[str]) -> torch.Tensor:
     """ISO dates as (B, T): START, the signs, END."""
     return pad([[START, *encode(text), END] for text in texts])
+
+
+def next_of_kind() -> torch.Tensor:
+    """(VOCAB,): of each sign another of its kind, a digit, a letter or a separator."""
+    other = torch.arange(VOCAB)
+    for kind in ("0123456789", " ,-./", SIGNS[15:]):
+        ids = torch.tensor(encode(kind))
+        other[ids] = ids.roll(-1)
+    return other

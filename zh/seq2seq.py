@@ -69,7 +69,7 @@ class FeedForward(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Places of the source look both ways: (B, S, dim) of (B, S, dim)."""
+    """Places of the source look both ways: (B, S, dim) -> the same."""
 
     def __init__(self, c: Seq2SeqConfig, generator: torch.Generator):
         super().__init__()
@@ -84,7 +84,7 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Places of the target look back, then across: (B, T, dim) of (B, T, dim)."""
+    """Places of the target look back and across: (B, T, dim) -> the same."""
 
     def __init__(self, c: Seq2SeqConfig, generator: torch.Generator):
         super().__init__()
@@ -133,7 +133,7 @@ class EncoderDecoder(nn.Module):
 
     def write(self, target: torch.Tensor, memory: torch.Tensor,
               mask: torch.Tensor) -> torch.Tensor:
-        """Scores of what follows each place of the target (B, T): (B, T, vocab)."""
+        """Scores of what follows each place of (B, T): (B, T, vocab)."""
         check_target(target, len(memory), self.config)
         x = self.tokens(target) + self.target_places.weight[:target.shape[1]]
         for block in self.decoder:
@@ -157,21 +157,22 @@ class EncoderDecoder(nn.Module):
 class OneVector(EncoderDecoder):
     """Without attention over the source: the memory is one vector, a mean.
 
-    Before attention the decoder got one vector of fixed size as well, the last
-    state of a recurrent network (Sutskever et al. 2014).
+    Before attention the decoder got one vector of fixed size as well, the
+    last state of a recurrent network (Sutskever et al. 2014).
     """
 
     def read(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         memory, mask = super().read(source)
         real = mask.transpose(1, 2).to(memory.dtype)      # (B, S, 1)
-        mean = (memory * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+        mean = (memory * real).sum(1, True) / real.sum(1, True)
         return mean, mask[:, :, :1]                       # one place for all
 
 
 class DecoderOnly(nn.Module):
     """The same task for one stack: a GPT that reads the source and goes on with the target.
 
-    Has the methods of `EncoderDecoder`. everything: count the loss of the source's signs as well.
+    Has the methods of `EncoderDecoder`. layers: of the one stack, in place of `config.encoder` and
+    `config.decoder`. everything: count the loss of the source's signs as well.
     """
 
     def __init__(self, config: Seq2SeqConfig, layers: int, *, everything: bool = False,
@@ -186,7 +187,7 @@ class DecoderOnly(nn.Module):
 
     def join(self, source: torch.Tensor,
              target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows (B, S + T), each target behind its source, and its places (B, T)."""
+        """Rows (B, S + T), target behind source, and its places (B, T)."""
         lengths = check_source(source, self.config)
         check_target(target, len(source), self.config)
         at = lengths[:, None] + torch.arange(target.shape[1])      # (B, T)
@@ -207,7 +208,7 @@ class DecoderOnly(nn.Module):
 
     def loss(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy in nats a sign: of the target, or of everything."""
-        told, answers = shifted(target)                            # (B, T - 1) each
+        told, answers = shifted(target)                        # (B, T - 1) each
         rows, at = self.join(source, told)
         follows = F.pad(rows[:, 1:], (0, 1), value=self.config.pad)
         follows = follows.scatter(1, at, answers)              # of each place
@@ -219,7 +220,7 @@ class DecoderOnly(nn.Module):
 
 
 def shifted(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the decoder is told, and what it has to answer: one place apart."""
+    """What the decoder is told and what it has to answer, one place apart."""
     if target.ndim != 2 or target.shape[1] < 2:
         raise ValueError(
             f"targets have the shape (B, T), START and a sign at least; here "
@@ -248,8 +249,8 @@ def greedy(model: nn.Module, source: torch.Tensor,
            most: int | None = None) -> torch.Tensor:
     """The likeliest sign, then the likeliest after it: (B, S) -> (B, n).
 
-    END is in it and PAD behind. An answer that has not ended after `most` signs
-    (None: as many as the model can read) is cut.
+    END is in it and PAD behind. An answer that has not ended after `most`
+    signs (None: as many as the model can read) is cut.
     """
     c, reading = model.config, model.read(source)
     written = torch.full((len(source), 1), c.start)
@@ -269,21 +270,21 @@ def beam(model: nn.Module, source: torch.Tensor, width: int,
          most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """The likeliest answers, of which `width` beginnings are kept at a time.
 
-    (B, S) -> answers (B, width, n), as in `greedy`, and the logarithms of their
-    probabilities (B, width), the best first; -inf where there are fewer.
+    (B, S) -> answers (B, width, n), as in `greedy`, and the logarithms of
+    their probabilities (B, width), best first; -inf where there are fewer.
     """
     whole_number("width", width)
     c, B = model.config, len(source)
-    reading = [part.repeat_interleave(width, 0) for part in model.read(source)]
+    reading = [x.repeat_interleave(width, 0) for x in model.read(source)]
     written = torch.full((B * width, 1), c.start)
     score = torch.full((B, width), -torch.inf)
-    score[:, 0] = 0.0                              # one beginning, not `width`
+    score[:, 0] = 0.0                              # one beginning
     for _ in range(limit(most, c)):
         log_p = next_log_p(model, written, reading)      # (B * width, vocab)
         ended = (written == c.end).any(1)
         log_p[ended] = -torch.inf
         log_p[ended, c.pad] = 0.0                  # what has ended stays so
-        total = score.view(-1, 1) + log_p          # each beginning, each sign
+        total = score.view(-1, 1) + log_p          # of each with each sign
         score, best = total.view(B, -1).topk(width)      # (B, width)
         rows = best // c.vocab + width * torch.arange(B)[:, None]
         signs = best.view(-1, 1) % c.vocab
@@ -293,8 +294,9 @@ def beam(model: nn.Module, source: torch.Tensor, width: int,
     return written[:, 1:].view(B, width, -1), score
 
 
-def next_log_p(model: nn.Module, written: torch.Tensor, reading: tuple) -> torch.Tensor:
-    """Log-probabilities of the next sign, (B, vocab); PAD and START are never written."""
+def next_log_p(model: nn.Module, written: torch.Tensor,
+               reading: tuple) -> torch.Tensor:
+    """Log-probabilities of the next sign, (B, vocab); never PAD or START."""
     log_p = model.write(written, *reading)[:, -1].log_softmax(-1)
     log_p[:, [model.config.pad, model.config.start]] = -torch.inf
     return log_p
@@ -322,6 +324,24 @@ def maps(model: EncoderDecoder, source: torch.Tensor, target: torch.Tensor) -> l
     finally:
         for layer, was in zip(layers, fused, strict=True):
             layer.fused = was
+
+
+@torch.no_grad()
+def effects(model: nn.Module, source: torch.Tensor, told: torch.Tensor,
+            other: torch.Tensor) -> torch.Tensor:
+    """How far a changed sign of the source moves each sign of the answer.
+
+    (B, S), (B, T) -> (B, T, S): half the sum of what the probabilities move
+    by, 0 to 1, when the sign at place s becomes other[sign]; other (vocab,).
+    """
+    before = model(source, told).softmax(-1)                   # (B, T, vocab)
+    moved = []
+    for s in range(source.shape[1]):
+        changed = source.clone()
+        changed[:, s] = other[changed[:, s]]
+        after = model(changed, told).softmax(-1)
+        moved.append((after - before).abs().sum(-1) / 2)       # (B, T)
+    return torch.stack(moved, -1)
 
 
 # ---------------------------------------------------------------------------

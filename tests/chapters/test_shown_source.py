@@ -15,6 +15,7 @@ from zh import (
     gpt_ladder,
     neurons,
     sampling,
+    seq2seq,
     tokenizers,
     wavenet,
 )
@@ -48,6 +49,11 @@ TAUGHT = {
             sampling.probabilities, attention.Cache.add, GPT.stream],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
+    "encoder_decoder": [seq2seq.EncoderBlock, seq2seq.DecoderBlock, seq2seq.EncoderDecoder.read,
+                        seq2seq.EncoderDecoder.write, seq2seq.EncoderDecoder.loss,
+                        seq2seq.shifted, seq2seq.greedy, seq2seq.next_log_p, seq2seq.beam,
+                        seq2seq.effects, seq2seq.DecoderOnly.join, seq2seq.DecoderOnly.loss,
+                        seq2seq.OneVector],
     "tokenization": [tokenizers.count_pairs, tokenizers.merge, tokenizers.learn_textbook,
                      tokenizers.tie, tokenizers.apply, tokenizers.learn],
 }  # fmt: skip

@@ -141,8 +141,8 @@ def test_a_site_that_is_not_built_says_what_to_do(tmp_path):
 
 
 PAGE = """<html><body><article class="bd-article"><h1>T<a class="headerlink" href="#t">#</a></h1>
-<p>a &lt; b<br>c</p><details class="zh-fold"><summary><span class="zh-fold-kind">Hint</span> <span>Look</span>
-</summary>
+<p>a &lt; b<br>c</p><details class="zh-fold"><summary><span class="zh-fold-kind">Hint</span>
+<span>Look</span></summary>
 <div class="zh-fold-body" id="h"><p>Deep <code>x&amp;y</code>.</p></div></details>
 <div class="zh-lab" id="lab-a" data-lab="a" aria-label="A &amp; B"><script>1</script></div>
 <div class="zh-explore" id="e" data-spec='{"names":["k"],"values":[["1","2"]],"start":[1]}'>

@@ -19,6 +19,7 @@ from zh.seq2seq import (
     OneVector,
     Seq2SeqConfig,
     beam,
+    effects,
     greedy,
     log_probability,
     maps,
@@ -188,6 +189,23 @@ def test_the_map_is_what_torch_gives_as_weights():
         x = x + block.mlp(block.ln3(x))
     assert all(block.cross.fused for block in model.decoder)
     assert all((weights[1, ..., 3:] == 0).all() for weights in found)
+
+
+def test_effects_are_distances_between_what_is_said_before_and_after():
+    """One sign changed at a time, by hand; PAD stays PAD and has none."""
+    model = pair()
+    source, told = rows([5, 3]), answers([4, 2])[:, :-1]
+    other = torch.arange(11)
+    other[3:] = torch.arange(3, 11).roll(1)
+    found = effects(model, source, told, other)
+    assert found.shape == (2, told.shape[1], 5)
+    for b, s in ((0, 0), (0, 4), (1, 2)):
+        changed = source[b:b + 1].clone()
+        changed[0, s] = other[changed[0, s]]
+        p, q = model(source[b:b + 1], told[b:b + 1]).softmax(-1), model(changed, told[b:b + 1])
+        want = (p - q.softmax(-1)).clamp(min=0).sum(-1)[0]        # total variation, otherwise
+        torch.testing.assert_close(found[b, :, s], want, rtol=1e-9, atol=1e-12)
+    assert not found[1, :, 3:].any() and (found >= 0).all() and (found <= 1).all()
 
 
 # ---------------------------------------------------------------------------

@@ -15,6 +15,7 @@ const STYLE = `
 .zh-cross-answer b { border-bottom: 3px solid var(--zh-orange); padding-bottom: 1px; }
 .zh-cross-answer u { text-decoration-style: dotted; text-underline-offset: .3em; }
 .zh-lab .zh-cross-beam td:first-of-type, .zh-lab .zh-cross-beam th { text-align: left; }
+.zh-cross-beam td { white-space: nowrap; }
 .zh-lab .zh-cross-note { margin: .2rem 0; font-size: .92rem; }
 `;
 
@@ -234,7 +235,7 @@ export default {
       letGo.disabled = !mine;
       const best = likely.map((_, i) => i).sort((a, b) => likely[b] - likely[a]).slice(0, 2);
       drawMap();
-      const text = `Place ${at + 1} of ${rows.answer.length}${before ? `, after ${before}` : ""}: ${best.map((i) => `${word(WRITTEN[i])} ${percent(likely[i])}`).join(", ")}.`
+      const text = `Place ${at + 1} of ${rows.answer.length}${before ? `, after “${before}”` : ""}: ${best.map((i) => `${word(WRITTEN[i])} (${percent(likely[i])})`).join(", then ")}.`
         + (at < mine ? ` You wrote ${word(w)}.` : "");
       steps.show(at, `place ${at + 1}, ${word(w)}`);
       if (!steps.playing()) say(said + text + " " + looking());

@@ -41,8 +41,8 @@ def signs(text: str) -> list[str]:
 
 def three_masks(masks: dict, rows: dict, columns: dict) -> Figure:
     """Who may look where: {title: (T, S) of booleans}, with the signs of both sides."""
-    fig, axes = new(len(masks), size=(6.4, 2.9))
-    for ax, (title, mask) in zip(axes, masks.items(), strict=True):
+    fig, axes = new(len(masks), size=(6.4, 2.9), squeeze=False)
+    for ax, (title, mask) in zip(axes.flat, masks.items(), strict=True):
         squares(ax, mask.float(), rows[title], columns[title], BLUE)
         ax.set_xlabel(title)
     return fig
@@ -67,7 +67,7 @@ def exact_curves(curves: dict, share: float | None = None) -> Figure:
         ax.plot(steps, [100 * s for s in shares], "o-", ms=3.5, color=color, label=name)
     if share is not None:
         ax.axhline(100 * share, color=INK, linewidth=0.9, linestyle=":")
-    ax.set(xlabel="steps of 64 dates", ylabel="answers right to the last sign, %", ylim=(-3, 103))
+    ax.set(xlabel="steps of 64 dates", ylabel="right to the last sign, %", ylim=(-3, 103))
     ax.legend(loc="lower right")
     return fig
 
@@ -93,8 +93,8 @@ def exact_bars(shares: dict) -> Figure:
 
 def found_by_beam(widths: list[int], first: dict, among: dict) -> Figure:
     """Right answers over the width of the beam: {model: [share]}, of the first and of all kept."""
-    fig, axes = new(len(first), size=(6.2, 2.9), sharey=True)
-    for ax, name in zip(axes, first, strict=True):
+    fig, axes = new(len(first), size=(6.2, 2.9), sharey=True, squeeze=False)
+    for ax, name in zip(axes.flat, first, strict=True):
         ax.plot(widths, [100 * share for share in among[name]], "o-", color=ORANGE,
                 label="among those found")  # fmt: skip
         ax.plot(widths, [100 * share for share in first[name]], "o-", color=BLUE,
@@ -103,8 +103,8 @@ def found_by_beam(widths: list[int], first: dict, among: dict) -> Figure:
         ax.set_xticks(widths, [str(width) for width in widths])
         ax.minorticks_off()
         ax.set(xlabel="width of the beam", ylim=(0, 105), title=name)
-    axes[0].set_ylabel("right answers, %")
-    axes[0].legend(loc="lower right", fontsize=10)
+    axes.flat[0].set_ylabel("right answers, %")
+    axes.flat[0].legend(loc="lower right", fontsize=10)
     return fig
 
 
@@ -118,16 +118,17 @@ def two_readings(shares, expected: float) -> Figure:
     return fig
 
 
-def looks_and_matters(places: list[str], weights, effects) -> Figure:
-    """For each sign of the answer the share of the weight, and of the effect, on its own field."""
-    fig, ax = new(size=(6.2, 3.0))
-    xs = range(len(places))
-    ax.bar([x - 0.2 for x in xs], [100 * w for w in weights], 0.4, color=BLUE,
-           label="weight of cross-attention")  # fmt: skip
-    ax.bar([x + 0.2 for x in xs], [100 * e for e in effects], 0.4, color=ORANGE,
-           label="effect of changing a sign")  # fmt: skip
-    ax.set_xticks(list(xs), places)
-    ax.set(xlabel="sign of the answer", ylabel="share on its own field, %", ylim=(0, 128))
+def looks_and_matters(names: list[str], weights: list, effects: list) -> Figure:
+    """For each kind of digit the shares on its own field, a dot a model: of weight and effect."""
+    fig, ax = new(size=(6.2, 3.1))
+    kinds = ((-0.17, weights, BLUE, "weight of cross-attention"),
+             (0.17, effects, ORANGE, "effect of a changed sign"))  # fmt: skip
+    for side, values, color, label in kinds:
+        for x, shares in enumerate(values):
+            ax.plot([x + side] * len(shares), [100 * share for share in shares], "o", color=color,
+                    ms=6, alpha=0.65, label=label if x == 0 else None)  # fmt: skip
+    ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
+    ax.set(ylabel="share on its own field, %", ylim=(0, 122))
     ax.set_yticks(range(0, 101, 25))
     ax.legend(loc="upper center", ncols=2, fontsize=10)
     return fig
@@ -145,8 +146,8 @@ def exact_race(curves: dict, work: dict) -> Figure:
             for run in runs:
                 ax.plot(xs, [100 * share for share in run], color=color, alpha=0.3, linewidth=0.8)
             ax.plot(xs, means, color=color, label=name)
-    axes[0].set(xlabel="steps of 64 dates", ylabel="answers right to the last sign, %")
-    axes[1].set(xlabel="multiplications, thousand millions")
+    axes[0].set(xlabel="steps of 64 dates", ylabel="right to the last sign, %")
+    axes[1].set(xlabel="multiplications, 10⁹")
     axes[0].legend(loc="lower right", fontsize=9.5)
     return fig
 
