@@ -5,12 +5,15 @@
 `zh.attention.OneLayer` of the chapter's size on the bundled text, character by character: without
 attention, with one head and with several, with and without positions, with four ways to scale the
 scores; and four heads on the lectures' text, which must be at hand or fetched (`zh.data`): runs
-that test, with fifteen seeds, what was noticed in those on the bundled one. All runs have one recipe (its rate was tried for four heads, on a seed that is not used
-here, and did as well as its neighbours), and the runs of a seed have the same minibatches. Of the
-models with four heads it also keeps what each head looks at, and what it costs to do without it.
-"probe" is the loss of a short run, by which the tests see whether the code still does the same.
-Recorded as zh/recorded/attention.json after each part; a part that is there is kept, unless
-`again` is given. About eight minutes on one core.
+that test, with fifteen seeds, what was noticed in those on the bundled one.
+
+All runs have one recipe (its rate was tried for four heads, with other minibatches, and did as well
+as its neighbours), and the runs of a seed have the same minibatches. Of the models with four heads
+it also keeps what each head looks at, and what it costs to do without it. "probe" is the loss of a
+short run, by which the tests see whether the code still does the same.
+
+Recorded as zh/recorded/attention.json after each part; a part that is there is kept, unless `again`
+is given. About ten minutes on one core.
 """
 from __future__ import annotations
 

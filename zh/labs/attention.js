@@ -14,7 +14,7 @@ const SCALES = [["root", "1 / √d, as trained"], ["one", "1: not scaled"], ["si
 const STYLE = `
 .zh-attention-maps { display: flex; flex-wrap: wrap; gap: .6rem; margin: .3rem 0; touch-action: manipulation; }
 .zh-attention-maps figure { margin: 0; flex: 1 1 8.5rem; max-width: 13rem; cursor: pointer; }
-.zh-attention-maps figcaption { font-size: .92rem; }
+.zh-lab .zh-attention-maps figcaption { font-size: .92rem; color: inherit; opacity: 1; }
 .zh-attention-maps [data-chosen=true] figcaption { font-weight: 700; }
 .zh-attention-maps svg { display: block; width: 100%; }
 .zh-lab .zh-attention-tiles span { font-family: monospace; }
