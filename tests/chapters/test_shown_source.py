@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT
 from tests.prose import cells
-from zh import attention, autograd, data, gpt_ladder, neurons, sampling, wavenet
+from zh import attention, autograd, data, gpt_ladder, neurons, wavenet
 from zh import backward as bw
 from zh.gpt import GPT, Block
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
@@ -36,7 +36,7 @@ TAUGHT = {
                   attention.merge_heads, attention.OneLayer.__init__, attention.OneLayer.forward,
                   attention.share_on, attention.CrossAttention.forward],
     "gpt": [gpt_ladder.distinct, Block, GPT.__init__, GPT.forward, GPT.loss,
-            sampling.probabilities, attention.Cache.add, GPT.stream],
+            attention.Cache.add, GPT.stream],
     "batchnorm": [BatchNorm1d.forward, BatchNorm1d._batch_statistics, LayerNorm.forward,
                   RMSNorm.forward],
 }  # fmt: skip
