@@ -165,6 +165,7 @@ def turned(V: int, g: torch.Generator) -> nn.Module:
 OTHERS = (                      # beside the ladder
     *(Rung(f"{count} of them{', residual' if residual else ''}", deep(count, residual))
       for count in (2, 6) for residual in (False, True)),
+    Rung("heads, 6 feed-forward", lambda V, g: Rungs(V, heads(g), *(feed() for _ in range(6)))),
     Rung("no places", unplaced),
     Rung("rotated", turned),
 )
@@ -295,6 +296,7 @@ VARIANTS = {                    # name: what is changed
     "std 0.02": dict(std=0.02),
     "4 times as long": dict(steps=4800),
     "16 times as long": dict(steps=19200),
+    "16 times, dropout 0.1": dict(steps=19200, dropout=0.1),
 }
 
 
