@@ -158,7 +158,7 @@ def turned(V: int, g: torch.Generator) -> nn.Module:
     model = unplaced(V, g)
     for part in model.parts:
         if isinstance(part, Add) and isinstance(part.part, HeadList):
-            part.part = MultiHead(DIM, HEADS, rope=True, generator=g)
+            part.part = MultiHead(DIM, HEADS, rope=True, fused=False, generator=g)
     return model
 
 

@@ -1,7 +1,9 @@
 """Short runs of the recipes against the record, and models that are broken, which must not pass.
 
-The same seed again gives the recorded losses to 1e-4: rounding moves a run of thirty steps by far
-less (1e-6 was seen between one thread and two), what a broken model moves it by is below.
+The same seed again gives the recorded losses to 1e-5: rounding moves a run of thirty steps by far
+less (2e-8 was seen between one thread and two), and what is broken below moves it by more, the
+least of it, no weight decay, by 7e-5. What thirty steps cannot tell, such as GELU by another
+formula (3e-6), the comparison with Hugging Face's GPT-2 does: tests/unit/test_gpt.py.
 """
 import hashlib
 from dataclasses import replace
@@ -14,7 +16,7 @@ from zh.gpt import recipes
 from zh.gpt.model import GPT, Block
 
 FOUND = recorded.load("gpt_runs")
-CLOSE = 1e-4
+CLOSE = 1e-5
 PARTS = ("train", "val", "val_drawn")
 
 
@@ -61,10 +63,9 @@ def no_scaling(monkeypatch):
     monkeypatch.setattr(GPT, "__init__", init)
 
 
-def other_gelu(monkeypatch):
-    """GELU by the error function instead of the tanh."""
-    monkeypatch.setattr(Block, "mlp", lambda self, x: self.down(
-        torch.nn.functional.gelu(self.up(x))))
+def relu(monkeypatch):
+    """Another function in the two-layer network."""
+    monkeypatch.setattr(Block, "mlp", lambda self, x: self.down(self.up(x).relu()))
 
 
 def future(monkeypatch):
@@ -78,7 +79,7 @@ def future(monkeypatch):
     monkeypatch.setattr(Block, "forward", seeing)
 
 
-@pytest.mark.parametrize("breaks", [no_scaling, other_gelu, future], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("breaks", [no_scaling, relu, future], ids=lambda f: f.__name__)
 def test_a_broken_model_is_seen(corpus, monkeypatch, breaks):
     breaks(monkeypatch)
     run = recipes.train(recipes.short(recipes.NANOGPT), *corpus[:2], 0, corpus[2], progress=False)

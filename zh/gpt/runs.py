@@ -137,7 +137,7 @@ class Run:
             theirs = said["settings"]
         except FileNotFoundError:
             there = sorted(p.name for p in self.folder.glob("*")
-                           if p.name not in ("best", "tokenizer.json", "tokenizer.json.tmp"))
+                           if p.name not in ("best", "tokenizer.json") and p.suffix != ".tmp")
             if there:
                 raise TrainingError(f"{self.folder} holds {', '.join(there[:3])} and no run.json: "
                                     "it is no folder of a run. Give a new one.") from None
@@ -148,8 +148,9 @@ class Run:
             raise TrainingError(f"{self.folder / 'run.json'} cannot be read ({error!r}). Give "
                                 "another folder, or delete this one.") from error
         ours = asked["settings"]
-        wrong = [f"{name} {theirs.get(name)!r}, now {value!r}" for name, value in ours.items()
-                 if theirs.get(name) != value and name != "text"]
+        theirs = {**{name: getattr(Settings, name, None) for name in ours}, **theirs}
+        wrong = [f"{name} {theirs[name]!r}, now {value!r}" for name, value in ours.items()
+                 if theirs[name] != value and name != "text"]
         if said.get("sha256") != asked["sha256"]:
             wrong.insert(0, f"another text ({said.get('characters'):,} characters, "
                             f"now {asked['characters']:,})")

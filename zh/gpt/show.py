@@ -22,7 +22,7 @@ class Show:
         self.wanted = self.err.isatty() if bar is None else bar
         self.bar = None
         self.broken: OSError | None = None         # why nobody reads its lines any more
-        self.tokens = self.spent = 0.0
+        self.tokens = self.spent = 0.0             # that were learned from, and the time it took
         self.left = time.perf_counter()            # when the last step was over
         self.saw = ""                              # the last loss on the held-back text
 
@@ -38,7 +38,8 @@ class Show:
             self.bar = tqdm(total=s.steps * self.per_step, initial=step * self.per_step,
                             unit=" tokens", unit_scale=True, file=self.err, mininterval=0.5,
                             dynamic_ncols=True)
-        self.left = time.perf_counter() if self.spent == 0 else self.left
+        self.tokens, self.spent = -self.per_step, 0.0      # the first step began before this
+        self.left = time.perf_counter()
 
     def step(self, done: int, history: History) -> None:
         """After each step."""
