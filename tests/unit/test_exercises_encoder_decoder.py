@@ -83,7 +83,7 @@ def test_functions_of_the_package_are_right_answers():
 
 def test_the_mask_fits_where_masks_are_asked():
     for ids, pad in chapter._mask_inputs():
-        check_mask(chapter._mask(ids, pad), len(ids), 4, ids.shape[1])
+        check_mask(chapter._mask(ids, pad), (len(ids), 4, ids.shape[1]))
 
 
 def test_the_shape_is_that_of_a_map():
