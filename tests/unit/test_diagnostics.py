@@ -5,6 +5,7 @@ leaves behind; and the rules of `diagnose`, one fault at a time (tests/runs/test
 networks of the battery).
 """
 import copy
+import gc
 import math
 import re
 from dataclasses import replace
@@ -22,6 +23,13 @@ from zh.diagnostics import LIMITS, Recorder, diagnose
 from zh.diagnostics.statistics import BINS, LARGEST, activations, entries, merge
 from zh.layers import BatchNorm1d, Embedding, Flatten, Linear, Sequential, Tanh
 from zh.mlp import MLP
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind():
+    """Recorders that a test forgot go, and what they hold back with them."""
+    yield
+    gc.collect()
 
 
 def gen(seed: int = 0) -> torch.Generator:
@@ -332,6 +340,17 @@ def test_a_compiled_model():
     assert recorder.at().layers["1"].grad is not None
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == counted, "compiled again"
     torch.testing.assert_close(compiled(x), want)
+
+
+def test_a_recorder_that_is_forgotten_holds_no_compiled_code_back():
+    from torch._dynamo.testing import CompileCounter
+
+    gc.collect()                                       # what other tests left behind
+    Recorder(network())                                # never detached
+    gc.collect()
+    counter, (x, _) = CompileCounter(), batch()
+    torch.compile(network(), backend=counter)(x)
+    assert counter.frame_count == 1
 
 
 def test_a_compiled_part_keeps_its_name():

@@ -446,7 +446,7 @@ def test_find_lr_leaves_everything_as_it_was(letters, kind, optimizer):
 def test_find_lr_stops_where_the_loss_blows_up(letters):
     model = ours()
     before = copies(model)
-    lrs, losses = find_lr(model, draw_from(letters), low=1e-2, high=1e30, steps=60,
+    lrs, losses = find_lr(model, draw_from(letters), low=1e-2, high=1e60, steps=60,
                           generator=seeded(), progress=False)
     assert 0 < len(lrs) == len(losses) < 60
     assert same(before, model.state_dict())

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import math
 import sys
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -302,13 +303,14 @@ class _Sample:
         self.parameters = recorder.parameters
         self._snapshot()
         _eager(+1)
+        self.compiled_again = weakref.finalize(self, _eager, -1)    # also if it is forgotten
         self.handles.append(_before(model, self.before))
         for part in recorder.parts:
             self.handles.append(_after(part.module, partial(self.after, part)))
         for name, p in self.parameters.items():
             if p.requires_grad and p.is_leaf:
                 self.handles.append(p.register_post_accumulate_grad_hook(
-                    partial(self.accumulated, name)))
+                    partial(_if_there, weakref.WeakMethod(self.accumulated), name)))
 
     @torch.no_grad()
     def _snapshot(self) -> None:
@@ -418,7 +420,7 @@ class _Sample:
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
-        _eager(-1)
+        self.compiled_again()
         graded = any(enabled for _, enabled in self.calls)
         for (name, enabled), call in self.calls.items():
             if enabled == graded:
@@ -615,6 +617,13 @@ def _loss_kind(loss: torch.Tensor) -> str | None:
                 return kind
         nodes = [m for n in nodes if n is not None for m, _ in n.next_functions][:8]
     return None
+
+
+def _if_there(method: weakref.WeakMethod, *arguments) -> None:
+    """Call a method if its object still exists. (A hook of a parameter that held the object, which
+    holds the parameter, would keep both for good: the collector does not see such a ring.)"""
+    if (call := method()) is not None:
+        call(*arguments)
 
 
 _recording = 0          # how many samples are open: compiled code is held back while there is one
