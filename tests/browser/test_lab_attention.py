@@ -186,6 +186,20 @@ def test_a_place_is_hidden_from_all_and_shown_again(lab, pytorch):
     expect(node.get_by_role("button", name="As trained")).to_be_disabled()
 
 
+def test_hidden_from_all_is_hidden_from_the_place_that_was_forbidden_it_before(lab):
+    page, node = lab(f"text={quote('the value')}&place=8&key=0")
+    tile = node.locator(".zh-attention-tiles button").nth(2)
+    tile.click()  # forbidden to this place, and chosen
+    expect(tile).to_have_attribute("aria-checked", "false")
+    node.get_by_role("button", name="Hide place 3, “e”, from all").click()
+    page.wait_for_function("location.hash.includes('hidden=2')")
+    expect(tile).to_have_attribute("aria-checked", "false")
+    expect(node.locator("[aria-live]")).to_contain_text("Place 3 is not allowed.")
+    node.get_by_role("button", name="Show place 3, “e”, to all").click()
+    expect(tile).to_have_attribute("aria-checked", "true")
+    expect(node.get_by_role("button", name="As trained")).to_be_disabled()
+
+
 def test_masks_and_scales_by_their_controls(lab, pytorch):
     _, node = lab(f"text={quote('the value')}&place=4&head=2")
     node.get_by_label("a place may see").select_option("full")

@@ -111,7 +111,11 @@ export default {
     const which = Array.from({ length: heads }, (_, h) => button(`Head ${h + 1}`, () => s.set({ head: h + 1 })));
     const step = (by) => s.set({ place: Math.max(0, Math.min(T - 1, now().place + by)) });
     const walk = slider("place that looks", Array.from({ length: block }, (_, i) => i), (place) => s.set({ place }));
-    const hide = button("", () => { const { key, hidden } = now(); s.set({ hidden: [...(hidden.has(key) ? [...hidden].filter((k) => k !== key) : [...hidden, key])].join(".") }); });
+    const hide = button("", () => {         // from all: single cells of this column do not differ any more
+      const { key, hidden, toggled } = now();
+      s.set({ hidden: (hidden.has(key) ? [...hidden].filter((k) => k !== key) : [...hidden, key]).join("."),
+        toggled: [...toggled].filter((cell) => !cell.endsWith(`-${key}`)).join(".") });
+    });
     const tiles = el("div", { class: "zh-letters zh-attention-tiles", role: "group" });
     const maps = el("div", { class: "zh-attention-maps", tabindex: 0, role: "group",
       "aria-label": "Weights of every head; up and down choose the place that looks, left and right the place that is looked at, Enter allows or forbids" });
@@ -126,7 +130,7 @@ export default {
       tiles, el("div", { class: "zh-row" }, hide));
     const say = announcer(root);
     if (packed.loss) root.append(el("p", { class: "zh-attention-note" }, `The model was trained for seconds when this page was built. Its loss on text it never saw: ${packed.loss.toFixed(2)} nats a character.`));
-    root.append(maps, el("p", { class: "zh-attention-note" }, "A row for each place that looks, a column for each that is looked at; the darker, the more. Grey: not allowed."),
+    root.append(maps, el("p", { class: "zh-attention-note" }, "A row for each place that looks, a column for each that is looked at; the bluer, the more. Grey: not allowed."),
       nextTitle, next, losses, addsTitle, scroller("What each head adds", adds), mixNote,
       el("details", null, el("summary", null, "Every character as a number"), scroller("Probability of every character", el("table", null,
         el("thead", null, el("tr", null, ["next", "now", "as trained"].map((h) => el("th", { scope: "col" }, h)))), all))));

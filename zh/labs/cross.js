@@ -205,7 +205,7 @@ export default {
     function looking() {
       const p = [...weights(at)], order = p.map((_, i) => i).sort((a, b) => p[b] - p[a]).slice(0, 2);
       const name = views.find(([key]) => key === view())[1];
-      return `To write it, the ${name === "mean of all heads" ? name : name.replace(/^l/, "head of l")} looks at ${
+      return `To write it, ${name === "mean of all heads" ? `the ${name}` : name} looks at ${
         order.map((i) => `“${seen(source[i])}” (sign ${i + 1}, ${percent(p[i])})`).join(" and ")}.`;
     }
 
