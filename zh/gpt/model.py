@@ -255,8 +255,8 @@ def window(n: int, block: int) -> int:
     """Where a model that reads `block` places begins in a text of n tokens.
 
     At the start while all fits. Then the window jumps by half a block at a
-    time, so that the keys and values of what stays in it can be kept for the
-    next half block.
+    time: what stays in it is read once more, and its new keys and values serve
+    the next half block.
     """
     hop = max(1, block // 2)
     return 0 if n <= block else -(-(n - block) // hop) * hop
