@@ -16,12 +16,13 @@ import difflib
 from zh.clinic import case as _case
 from zh.clinic import data_cases, measuring_cases, model_cases, training_cases
 from zh.clinic.case import Case, Fix, Patient, Run, View
+from zh.diagnostics import Diagnosis, diagnose
 
 CASES: dict[str, Case] = {case.name: case for group in (
     data_cases, model_cases, training_cases, measuring_cases)
                           for case in group.CASES}
 
-__all__ = ["CASES", "Case", "Fix", "Patient", "Run", "View", "admit"]
+__all__ = ["CASES", "Case", "Fix", "Patient", "Run", "View", "admit", "healthy"]
 
 
 def admit(name: str) -> Patient:
@@ -35,3 +36,8 @@ def admit(name: str) -> Patient:
         raise KeyError(f"no case {name!r} in the clinic.{hint} zh.clinic.CASES has all "
                        f"{len(CASES)}.")
     return _case.admit(CASES[name])
+
+
+def healthy(patient: Patient) -> Diagnosis:
+    """What `zh.diagnostics` says of the run after the fix: findings there are false alarms."""
+    return diagnose(patient.fixed.recorder)

@@ -122,13 +122,25 @@ def fit(model, draw: Callable, steps: int, *, generator: torch.Generator, lr: fl
         for number in range(steps):
             x, y = draw(generator)
             loss = step(model, optimizer, x, y)
-            if after is not None:
-                after(number)
             recorder.step(loss)
             losses.append(loss.item())
+            if after is not None:
+                after(number)
             if not math.isfinite(losses[-1]):
                 break
     return losses, recorder
+
+
+def inside(recorder: Recorder, layer: str, weight: str) -> dict[str, float]:
+    """What a look at a hidden layer shows at the end: the share of its units that differ between
+    examples, how large its weights are, and how far a step moves them.
+    """
+    last = recorder.records[-1]
+    told = last.layers[layer].out
+    size = last.parameters[weight]
+    return {"hidden units that move with the example": told.varying / len(told.same),
+            "size of the hidden weights": size.rms,
+            "a step over it": size.update_to_data or 0.0}
 
 
 def adam(model, lr: float = 0.01) -> torch.optim.Optimizer:

@@ -24,7 +24,7 @@ def pairs_broken(ids, at):
 def run_pairs(part):
     ids = bench.stream()
     model = bench.gpt(seeded(1))
-    losses, recorder = bench.fit(model, lambda g: part(ids, bench.places(ids, 16, g)), 150,
+    losses, recorder = bench.fit(model, lambda g: part(ids, bench.places(ids, 16, g)), 120,
                                  generator=seeded(2), optimizer=bench.adam(model))
     x, y = part(ids, bench.places(ids, 16, seeded(3)))
     return Run(late(losses), recorder, [View("loss", "step", {"minibatches": smooth(losses)})],
@@ -72,7 +72,7 @@ def run_divide(part):
         if number % 50 == 49:
             held.append((number + 1, evaluate(model, Xd, Yd)))
 
-    losses, recorder = bench.fit(model, bench.batches(X, Y, 48), 600, generator=seeded(2),
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 600, generator=seeded(2),
                                  optimizer=bench.adam(model, 0.02), after=after, every=50)
     new = evaluate(model, *data.windows(list(bench.names()[1]), 4))
     view = View("loss", "step", {"minibatches": smooth(losses),
@@ -104,8 +104,10 @@ def run_shuffle(part):
     X0, Y0 = bench.windows()
     X, Y = part(X0, Y0, seeded(7))
     model = bench.mlp(seeded(1))
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2))
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     return Run(late(losses), recorder, [View("loss", "step", {"minibatches": smooth(losses)})],
+               {"frequencies alone": bench.letter_entropy()}
+               | bench.inside(recorder, "3", "2.weight"),
                things={"before": rows(X0, Y0), "after": rows(X, Y)})
 
 
@@ -146,7 +148,7 @@ def run_numbered(part):
     X, Y = renumber(train, ours)
     Xt, Yt = renumber(test, theirs)
     model = bench.mlp(seeded(1))
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2))
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     return Run(evaluate(model, Xt, Yt), recorder,
                [View("loss", "step", {"minibatches": smooth(losses)})],
                {"minibatches": late(losses)}, things={"trained_with": ours, "asked_with": theirs})

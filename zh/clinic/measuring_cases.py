@@ -1,6 +1,7 @@
 """Cases in which the network is sound and the number is not: what is averaged, over what, when."""
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -53,7 +54,7 @@ def run_padding(part):
         optimizer.step()
         return loss
 
-    losses, recorder = bench.fit(model, draw, 150, generator=seeded(2), step=step,
+    losses, recorder = bench.fit(model, draw, 120, generator=seeded(2), step=step,
                                  optimizer=bench.adam(model))
     xd, yd, ends_d = padded(dev)
     with torch.no_grad():
@@ -95,7 +96,7 @@ def run_report(part):
         if number % 50 == 49:
             told.append((number + 1, *part(model, X, Y, Xd, Yd).values()))
 
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 500, generator=seeded(2),
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2),
                                  optimizer=bench.adam(model, 0.01), after=after, every=25)
     steps, train, held = map(list, zip(*told, strict=True))
     return Run(held[-1], recorder,
@@ -130,7 +131,7 @@ def run_scores(part):
     Xd, Yd = bench.windows("dev")
     b1 = torch.randn(bench.HIDDEN, generator=seeded(8))          # from the cell above
     model = bench.mlp(seeded(1), norm=True)
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2))
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     model.eval()
     with torch.no_grad():
         train = F.cross_entropy(part(model, X, b1), Y).item()
@@ -190,23 +191,30 @@ def moments_broken(without, with_norm):
     return without.records[0], with_norm.records[-1]
 
 
-def run_moments(part):
+@functools.cache
+def two_networks():
+    """Three tanh layers without batch normalisation and with it, trained: their Recorders."""
     X, Y = bench.windows()
     recorders = []
     for norm in (False, True):
         model = bench.mlp(seeded(1), depth=3, norm=norm)
         with torch.no_grad():
             model[-1].weight *= 0.1
-        losses, recorder = bench.fit(model, bench.batches(X, Y), 301, generator=seeded(2), lr=0.1,
+        losses, recorder = bench.fit(model, bench.batches(X, Y), 201, generator=seeded(2), lr=0.1,
                                      every=50)
         recorders.append(recorder)
+    return recorders, late(losses)
+
+
+def run_moments(part):
+    recorders, loss = two_networks()
     one, other = part(*recorders)
     sizes, lines = {}, {}
     for name, record in (("without", one), ("with batch normalisation", other)):
         tanhs = [layer for layer in record.layers.values() if layer.kind == "tanh"]
         lines[name] = ([1.0, 2.0, 3.0], [layer.grad.rms for layer in tanhs])
         sizes[name] = tanhs[0].grad.rms
-    return Run(late(losses), recorders[1],
+    return Run(loss, recorders[1],
                [View("size of the gradient", "hidden layer", lines, log=True)],
                {"without": sizes["without"], "with": sizes["with batch normalisation"]},
                things={"one": one, "other": other})

@@ -11,7 +11,7 @@ from zh.layers import Layer
 from zh.training import evaluate
 
 
-def train_text(model, steps=150, every=20):
+def train_text(model, steps=120, every=20):
     """Train a GPT on the row of names; returns (losses, recorder)."""
     ids = bench.stream()
 
@@ -135,7 +135,7 @@ def run_normalise(part):
     Xd, Yd = bench.windows("dev")
     model = bench.mlp(seeded(1), hidden=bench.BATCH)
     model.layers.insert(3, Own(part))
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2))
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     x = torch.randn(bench.BATCH, bench.BATCH, generator=seeded(3)) + 1
     try:
         seen, text = {"held out": evaluate(model, Xd, Yd)}, ""
@@ -165,9 +165,11 @@ def run_start(part):
     model = bench.mlp(seeded(1), depth=2, act="relu")
     part(model[2])
     part(model[4])
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2), lr=0.1)
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2), lr=0.1)
     model(X[:500])
-    return Run(late(losses), recorder, [loss_view(losses)], things={"hidden": model[5].out})
+    return Run(late(losses), recorder, [loss_view(losses)],
+               {"frequencies alone": bench.letter_entropy()}
+               | bench.inside(recorder, "5", "4.weight"), things={"hidden": model[5].out})
 
 
 def check_start(hidden):
@@ -190,8 +192,10 @@ def run_weights(part):
     X, Y = bench.windows()
     model = bench.mlp(seeded(1), depth=2, weights=part)
     first = model[2].weight.detach().clone()
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2))
-    return Run(late(losses), recorder, [loss_view(losses)], things={"first": first})
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
+    return Run(late(losses), recorder, [loss_view(losses)],
+               {"frequencies alone": bench.letter_entropy()}
+               | bench.inside(recorder, "5", "4.weight"), things={"first": first})
 
 
 def check_weights(first):
@@ -212,11 +216,11 @@ def add_broken(x, part):
 
 def run_add(part):
     ends = {}
-    for layers in (1, 5):
+    for layers in (1, 4):
         model = bench.gpt(seeded(1), layers)
         for block in model.blocks:
             block.add = part
-        losses, recorder = train_text(model, 120, every=30)
+        losses, recorder = train_text(model, every=30)
         ends[layers] = losses
     view = View("loss", "step", {f"{n} layer{'s' * (n > 1)}": smooth(losses)
                                  for n, losses in ends.items()})
@@ -226,7 +230,8 @@ def run_add(part):
         stream = model.tokens(x) + model.places.weight[:x.shape[1]]
         for block in model.blocks:
             stream = block(stream)
-    return Run(late(ends[5]), recorder, [view], {"1 layer": late(ends[1])},
+    return Run(late(ends[4]), recorder, [view],
+               {"1 layer": late(ends[1]), "frequencies alone": bench.letter_entropy()},
                things={"last": stream[0]})
 
 

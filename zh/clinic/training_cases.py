@@ -9,7 +9,7 @@ from zh.clinic.bench import seeded
 from zh.clinic.case import Case, Run, View, late, smooth
 from zh.clinic.model_cases import Own, loss_view
 from zh.layers import Linear
-from zh.training import evaluate, evaluating
+from zh.training import evaluating
 
 # ---------------------------------------------------------------- no zero_grad
 
@@ -32,15 +32,18 @@ def step_broken(model, optimizer, x, y):
 
 def run_step(part):
     X, Y = bench.windows()
-    model = bench.mlp(seeded(1))
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2), lr=0.1,
-                                 step=part)
+    curves = {}
+    for lr in (0.02, 0.1):
+        model = bench.mlp(seeded(1))
+        losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2), lr=lr,
+                                     step=part)
+        curves[f"rate {lr}"] = smooth(losses)
     still = torch.optim.SGD(model.parameters(), 0.0)
     gradients = []
     for _ in range(2):
         part(model, still, X[:32], Y[:32])
         gradients.append(model[2].weight.grad.clone())
-    return Run(late(losses), recorder, [loss_view(losses)],
+    return Run(late(losses), recorder, [View("loss", "step", curves)],
                things={"once": gradients[0], "again": gradients[1]})
 
 
@@ -63,7 +66,7 @@ def rate_broken():
 def run_rate(part):
     X, Y = bench.windows()
     model = bench.mlp(seeded(1))
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2), lr=part())
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2), lr=part())
     record = recorder.records[1].parameters["2.weight"]
     return Run(late(losses), recorder, [loss_view(losses)],
                things={"step": record.update, "weight": record.rms})
@@ -79,12 +82,12 @@ def check_rate(step, weight):
 def groups(layers, rates):
     """Each layer with its own learning rate, the first layer the smallest."""
     return [{"params": layer.parameters(), "lr": rate}
-            for layer, rate in zip(layers, rates)]
+            for layer, rate in zip(layers, rates, strict=True)]
 
 
 def groups_broken(layers, rates):
     return [{"params": layer.parameters(), "lr": rate}
-            for layer, rate in zip(reversed(layers), rates)]
+            for layer, rate in zip(reversed(layers), rates, strict=True)]
 
 
 def run_groups(part):
@@ -94,7 +97,7 @@ def run_groups(part):
     table = model[0].weight.detach().clone()
     rates = [0.003, 0.3, 1.0]
     optimizer = torch.optim.SGD(part(layers, rates))
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2),
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2),
                                  optimizer=optimizer)
     names = {"embedding": "0.weight", "hidden": "2.weight", "scores": "4.weight"}
     steps = [r.step for r in recorder.records]
@@ -118,29 +121,29 @@ def held_out(model, X, Y):
     """The loss on held-out examples, 50 at a time."""
     with evaluating(model):
         losses = [F.cross_entropy(model(x), y)
-                  for x, y in zip(X.split(50), Y.split(50))]
+                  for x, y in zip(X.split(50), Y.split(50), strict=True)]
     return torch.stack(losses).mean().item()
 
 
 def held_out_broken(model, X, Y):
     with torch.no_grad():
         losses = [F.cross_entropy(model(x), y)
-                  for x, y in zip(X.split(50), Y.split(50))]
+                  for x, y in zip(X.split(50), Y.split(50), strict=True)]
     return torch.stack(losses).mean().item()
 
 
 def run_held_out(part):
     X, Y = bench.windows()
-    Xd, Yd = (rows[:3000] for rows in bench.windows("dev"))
+    Xd, Yd = (rows[:1500] for rows in bench.windows("dev"))
     order = Yd.argsort(stable=True)
     model = bench.mlp(seeded(1), norm=True)
     held = []
 
     def after(number):
-        if number % 100 == 0:
-            held.append((number, part(model, Xd[order], Yd[order])))
+        if number % 100 == 99:
+            held.append((number + 1, part(model, Xd[order], Yd[order])))
 
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 401, generator=seeded(2),
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 310, generator=seeded(2),
                                  after=after)
     mixed = torch.randperm(len(Yd), generator=seeded(3))
     shuffled = part(model, Xd[mixed], Yd[mixed])
@@ -170,23 +173,33 @@ def epoch_broken(n, size):
     return torch.arange(n).split(size)
 
 
+def standardise(x):
+    """Every unit with mean 0 and spread 1 over the minibatch, as a learner writes it."""
+    spread = ((x - x.mean(0)) ** 2).sum(0) / (len(x) - 1)
+    return (x - x.mean(0)) / spread.sqrt()
+
+
 def run_epoch(part):
     X, Y = (rows[:3201] for rows in bench.windows())
     g = seeded(3)
     order = torch.randperm(len(X), generator=g)
-    model = bench.mlp(seeded(1))
-    model.layers.insert(3, Own(lambda x: (x - x.mean(0)) / x.std(0)))
     parts = part(len(X), 32)
-    turns = iter([order[rows] for _ in range(3) for rows in parts])
+    lasted = {}
+    for lr in (0.03, 0.3):
+        model = bench.mlp(seeded(1))
+        model.layers.insert(3, Own(standardise))
+        turns = iter([order[rows] for _ in range(2) for rows in parts])
 
-    def draw(g):
-        rows = next(turns)
-        return X[rows], Y[rows]
+        def draw(g, turns=turns):
+            rows = next(turns)
+            return X[rows], Y[rows]
 
-    losses, recorder = bench.fit(model, draw, 3 * len(parts), generator=g, every=10)
+        losses, recorder = bench.fit(model, draw, 2 * len(parts), generator=g, lr=lr, every=10)
+        lasted[lr] = len(losses)
     finite = [loss for loss in losses if loss == loss]
     view = View("loss", "step", {"minibatches": (list(range(len(finite)))[::4], finite[::4])})
-    return Run(late(losses), recorder, [view], {"steps until it ends": len(losses)},
+    return Run(late(losses), recorder, [view],
+               {f"steps that it ran, rate {lr}": steps for lr, steps in lasted.items()},
                things={"batches": parts})
 
 
@@ -216,24 +229,26 @@ def gather_broken(model, parts):
     return total
 
 
-def run_gather(part, parts=8):
+def run_gather(part):
     X, Y = bench.windows()
-    model = bench.mlp(seeded(1))
+    curves = {}
+    for size in (64, 8):
+        model = bench.mlp(seeded(1))
 
-    def step(model, optimizer, x, y):
-        optimizer.zero_grad()
-        loss = part(model, list(zip(x.split(8), y.split(8), strict=True)))
-        optimizer.step()
-        return torch.tensor(loss)
+        def step(model, optimizer, x, y, size=size):
+            optimizer.zero_grad()
+            loss = part(model, list(zip(x.split(size), y.split(size), strict=True)))
+            optimizer.step()
+            return torch.tensor(loss)
 
-    losses, recorder = bench.fit(model, bench.batches(X, Y, 8 * parts), 100, lr=0.5,
-                                 generator=seeded(2), step=step, every=10)
-    model(X[:1])
+        losses, recorder = bench.fit(model, bench.batches(X, Y, 64), 80, lr=0.5,
+                                     generator=seeded(2), step=step, every=10)
+        curves["64 at once" if size == 64 else "8 parts of 8"] = smooth(losses)
     for p in model.parameters():
         p.grad = None
     part(model, list(zip(X[:64].split(8), Y[:64].split(8), strict=True)))
     whole = torch.autograd.grad(F.cross_entropy(model(X[:64]), Y[:64]), model[2].weight)[0]
-    return Run(late(losses), recorder, [loss_view(losses)],
+    return Run(late(losses), recorder, [View("loss", "step", curves)],
                things={"in_parts": model[2].weight.grad, "whole": whole})
 
 
@@ -261,10 +276,11 @@ def run_prepared(part):
     X, Y = bench.windows()
     head = Linear(bench.HIDDEN, 27, gain=0.3, generator=seeded(4))
     model, optimizer = part(bench.mlp(seeded(1)), head, 0.3)
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 400, generator=seeded(2),
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2),
                                  optimizer=optimizer)
     return Run(late(losses), recorder, [loss_view(losses)],
-               {"held out": evaluate(model, *bench.windows("dev"))},
+               {"frequencies alone": bench.letter_entropy()}
+               | bench.inside(recorder, "3", "2.weight"),
                things={"optimizer": optimizer, "model": model})
 
 
