@@ -57,6 +57,16 @@ def letter_entropy() -> float:
     return float(-(p * p.log()).sum())
 
 
+class Own(Layer):
+    """A function as a layer."""
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
 def mlp(generator: torch.Generator, *, depth: int = 1, act: str = "tanh", norm: bool = False,
         block: int = BLOCK, hidden: int = HIDDEN, vocab: int = 27,
         weights: Callable | None = None) -> Sequential:

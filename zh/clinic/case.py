@@ -193,3 +193,8 @@ def late(losses: list[float]) -> float:
     """The mean of the last fifth of a run: what its curve says at the end."""
     last = losses[-max(len(losses) // 5, 1):]
     return sum(last) / len(last) if all(map(math.isfinite, last)) else math.nan
+
+
+def loss_view(losses: list[float]) -> View:
+    """The picture that every learner has: the loss of the minibatches over the steps."""
+    return View("loss", "step", {"minibatches": smooth(losses)})

@@ -6,8 +6,10 @@ import torch
 from zh import data
 from zh.clinic import bench
 from zh.clinic.bench import seeded
-from zh.clinic.case import Case, Run, View, late, smooth
+from zh.clinic.case import Case, Run, View, late, loss_view, smooth
 from zh.training import evaluate
+
+__all__ = ["CASES"]
 
 # ---------------------------------------------------------------- targets that are the inputs
 
@@ -27,7 +29,7 @@ def run_pairs(part):
     losses, recorder = bench.fit(model, lambda g: part(ids, bench.places(ids, 16, g)), 120,
                                  generator=seeded(2), optimizer=bench.adam(model))
     x, y = part(ids, bench.places(ids, 16, seeded(3)))
-    return Run(late(losses), recorder, [View("loss", "step", {"minibatches": smooth(losses)})],
+    return Run(late(losses), recorder, [loss_view(losses)],
                text="it writes: " + bench.write(model, ".ma"), things={"x": x, "y": y})
 
 
@@ -105,7 +107,7 @@ def run_shuffle(part):
     X, Y = part(X0, Y0, seeded(7))
     model = bench.mlp(seeded(1))
     losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
-    return Run(late(losses), recorder, [View("loss", "step", {"minibatches": smooth(losses)})],
+    return Run(late(losses), recorder, [loss_view(losses)],
                {"frequencies alone": bench.letter_entropy()}
                | bench.inside(recorder, "3", "2.weight"),
                things={"before": rows(X0, Y0), "after": rows(X, Y)})
@@ -150,7 +152,7 @@ def run_numbered(part):
     model = bench.mlp(seeded(1))
     losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     return Run(evaluate(model, Xt, Yt), recorder,
-               [View("loss", "step", {"minibatches": smooth(losses)})],
+               [loss_view(losses)],
                {"minibatches": late(losses)}, things={"trained_with": ours, "asked_with": theirs})
 
 

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from zh import data
 from zh.clinic import bench
 from zh.clinic.bench import seeded
-from zh.clinic.case import Case, Run, View, late
-from zh.clinic.model_cases import loss_view
+from zh.clinic.case import Case, Run, View, late, loss_view
 from zh.ngrams import NGram
 from zh.training import evaluate
+
+__all__ = ["CASES"]
 
 # ---------------------------------------------------------------- the padding counted
 

@@ -5,27 +5,23 @@ import torch
 
 from zh.clinic import bench
 from zh.clinic.bench import seeded
-from zh.clinic.case import Case, Run, View, late, smooth
+from zh.clinic.case import Case, Run, View, late, loss_view, smooth
 from zh.gpt import evaluate as evaluate_text
-from zh.layers import Layer
 from zh.training import evaluate
 
+__all__ = ["CASES"]
 
-def train_text(model, steps=120, every=20):
+
+def train_text(model, steps=120, every=20, size=16):
     """Train a GPT on the row of names; returns (losses, recorder)."""
     ids = bench.stream()
 
     def draw(g):
-        at = bench.places(ids, 16, g)
+        at = bench.places(ids, size, g)
         return ids[at], ids[at + 1]
 
     return bench.fit(model, draw, steps, generator=seeded(2), optimizer=bench.adam(model),
                      every=every)
-
-
-def loss_view(losses, name="minibatches"):
-    """The picture that every learner has: the loss over the steps."""
-    return View("loss", "step", {name: smooth(losses)})
 
 
 # ---------------------------------------------------------------- no causal mask
@@ -120,21 +116,11 @@ def normalise_broken(x):
     return (x - mean) / spread
 
 
-class Own(Layer):
-    """A function as a layer."""
-
-    def __init__(self, function):
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
 def run_normalise(part):
     X, Y = bench.windows()
     Xd, Yd = bench.windows("dev")
     model = bench.mlp(seeded(1), hidden=bench.BATCH)
-    model.layers.insert(3, Own(part))
+    model.layers.insert(3, bench.Own(part))
     losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     x = torch.randn(bench.BATCH, bench.BATCH, generator=seeded(3)) + 1
     try:
@@ -220,7 +206,7 @@ def run_add(part):
         model = bench.gpt(seeded(1), layers)
         for block in model.blocks:
             block.add = part
-        losses, recorder = train_text(model, every=30)
+        losses, recorder = train_text(model, 90, every=30, size=12)
         ends[layers] = losses
     view = View("loss", "step", {f"{n} layer{'s' * (n > 1)}": smooth(losses)
                                  for n, losses in ends.items()})

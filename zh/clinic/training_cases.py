@@ -6,10 +6,11 @@ import torch.nn.functional as F
 
 from zh.clinic import bench
 from zh.clinic.bench import seeded
-from zh.clinic.case import Case, Run, View, late, smooth
-from zh.clinic.model_cases import Own, loss_view
+from zh.clinic.case import Case, Run, View, late, loss_view, smooth
 from zh.layers import Linear
 from zh.training import evaluating
+
+__all__ = ["CASES"]
 
 # ---------------------------------------------------------------- no zero_grad
 
@@ -187,7 +188,7 @@ def run_epoch(part):
     lasted = {}
     for lr in (0.03, 0.3):
         model = bench.mlp(seeded(1))
-        model.layers.insert(3, Own(standardise))
+        model.layers.insert(3, bench.Own(standardise))
         turns = iter([order[rows] for _ in range(2) for rows in parts])
 
         def draw(g, turns=turns):

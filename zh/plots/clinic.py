@@ -73,9 +73,10 @@ def _number(value: float | None) -> str:
 
 
 def _panel(view: View, after: View | None, legend: dict) -> Panel:
-    """One picture; the lines after the fix are dashed. Fills in legend: {name: (colour, dashed)}."""
+    """One picture; lines after the fix are dashed. Fills in legend: {name: (colour, dashed)}."""
     drawn = list(view.lines.items())
-    every = [y for lines in (view, after) if lines for _, ys in lines.lines.values() for y in ys]
+    both = [each for each in (view, after) if each]
+    every = [y for each in both for _, ys in each.lines.values() for y in ys]
     xs = [x for xs, _ in view.lines.values() for x in xs]
     if view.log:
         every = [math.log10(y) for y in every if y > 0]
