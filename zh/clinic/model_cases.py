@@ -12,12 +12,12 @@ from zh.training import evaluate
 __all__ = ["CASES"]
 
 
-def train_text(model, steps=120, every=20, size=16):
+def train_text(model, steps=120, every=20):
     """Train a GPT on the row of names; returns (losses, recorder)."""
     ids = bench.stream()
 
     def draw(g):
-        at = bench.places(ids, size, g)
+        at = bench.places(ids, 16, g)
         return ids[at], ids[at + 1]
 
     return bench.fit(model, draw, steps, generator=seeded(2), optimizer=bench.adam(model),
@@ -206,7 +206,7 @@ def run_add(part):
         model = bench.gpt(seeded(1), layers)
         for block in model.blocks:
             block.add = part
-        losses, recorder = train_text(model, 90, every=30, size=12)
+        losses, recorder = train_text(model, every=30)
         ends[layers] = losses
     view = View("loss", "step", {f"{n} layer{'s' * (n > 1)}": smooth(losses)
                                  for n, losses in ends.items()})

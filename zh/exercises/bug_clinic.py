@@ -75,7 +75,7 @@ EXERCISES = [
         APART: "Then the hidden units would move with the example.",
         ZEROS: "The hidden weights have a size.",
         TOO_LOW: "The step is not small. It is exactly zero.",
-    }, "Weights of a sound size, and nothing comes out: what is added to them keeps it below zero."),
+    }, "The weights have a sound size, and nothing comes out: what is added keeps it below zero."),
     diagnosis("stuck-with-tanh", "The same number, with tanh", ZEROS, {
         APART: "Then the hidden units would move with the example, and the weights would move.",
         "The tanh units are saturated.": "The weights have no size: nothing drives them there.",
