@@ -109,8 +109,7 @@ EXERCISES = [
     diagnosis("always-at-the-same-step", "Always at the same step", ONE, {
         TOO_HIGH: "At a tenth of the rate it ends at the same step.",
         "One example has a letter that is no number.":
-            "The model before it, without the home-made normalisation, read the same examples "
-            "without trouble.",
+            "It could stand anywhere. The step is the last one of an epoch.",
         NO_ZERO: "Then the loss would rise for a while before, and later at a lower rate.",
     }, "One value has no spread: it is divided by n - 1."),
     diagnosis("worse-than-guessing", "Worse than guessing", ALPHABETS, {
@@ -156,7 +155,7 @@ EXERCISES = [
         ONE: "The training ran to its end.",
     }, "Thirty-two examples and thirty-two features: only there do both axes fit."),
     diagnosis("one-layer-runs", "One layer runs away", REVERSED, {
-        TOO_HIGH: "Two of the three layers move by a thousandth a step or less.",
+        TOO_HIGH: "The loss falls slowly, and without a jump.",
         DEAD: "Then nothing below the dead units would move.",
         LAST: "It moves: little, but it moves.",
     }, "The layer that was to stand nearly still moves most."),
