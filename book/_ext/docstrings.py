@@ -33,8 +33,8 @@ PAGES = {  # which modules stand on which page, by the beginnings of their names
                        "zh.neurons"),
     "book/api_training": ("zh.checkpoints", "zh.data", "zh.ladder", "zh.sampling", "zh.training"),
     "book/api_measuring": ("zh.claims", "zh.diagnostics", "zh.recorded"),
-    "book/api_experiments": ("zh.battery", "zh.dying", "zh.dynamics", "zh.ghosts", "zh.meanfield",
-                             "zh.starts"),
+    "book/api_experiments": ("zh.battery", "zh.clinic", "zh.dying", "zh.dynamics", "zh.ghosts",
+                             "zh.meanfield", "zh.starts"),
     "book/api_figures": ("zh.plots",),
     "book/api_pages": ("zh.exercises", "zh.explore", "zh.labs", "zh.packing", "zh.page"),
     "book/api_models": ("zh",),  # and all that stands nowhere else

@@ -50,6 +50,11 @@ from zh.plots.bigrams import (
     sweep,
     trade,
 )
+from zh.plots.clinic import (
+    clinic_beside,
+    clinic_seen,
+    clinic_table,
+)
 from zh.plots.diagnostics import (
     activation_histograms,
     gradient_histograms,
