@@ -32,8 +32,8 @@ def saved(run: Callable[[], object],
           model: torch.nn.Module) -> tuple[int, list[torch.Tensor]]:
     """Bytes that autograd keeps of `run()` for the way back, and the tensors.
 
-    A storage that several operations keep counts once; the parameters of `model` do not count:
-    they are there anyway.
+    A storage that several operations keep counts once; the parameters of
+    `model` do not count: they are there anyway.
     """
     kept: dict[int, torch.Tensor] = {}
 

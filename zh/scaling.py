@@ -27,11 +27,11 @@ from zh.gpt import GPT, GPTConfig, draw_blocks, evaluate, optimizer
 BLOCK, BATCH, RATE, STD, WARMUP = 64, 4, 0.32, 0.1, 0.05
 UNIT = 1e10                                       # budgets in fits are counted in these
 SIZES = {"1 x 8": (1, 8), "1 x 12": (1, 12), "1 x 16": (1, 16), "2 x 16": (2, 16),
-         "2 x 24": (2, 24), "2 x 32": (2, 32), "2 x 40": (2, 40), "3 x 48": (3, 48)}
-GRID = {3.0e9: ("1 x 8", "1 x 12", "1 x 16"), 6.5e9: ("1 x 8", "1 x 12", "1 x 16"),
-        1.4e10: ("1 x 12", "1 x 16", "2 x 16"), 3.0e10: ("1 x 16", "2 x 16", "2 x 24"),
-        6.5e10: ("2 x 16", "2 x 24", "2 x 32"), 1.4e11: ("2 x 24", "2 x 32", "2 x 40"),
-        3.0e11: ("2 x 32", "2 x 40", "3 x 48")}
+         "2 x 24": (2, 24), "2 x 32": (2, 32)}
+GRID = {1.0e9: ("1 x 8", "1 x 12", "1 x 16"), 3.0e9: ("1 x 8", "1 x 12", "1 x 16"),
+        6.5e9: ("1 x 8", "1 x 12", "1 x 16"), 1.4e10: ("1 x 12", "1 x 16", "2 x 16"),
+        3.0e10: ("1 x 16", "2 x 16", "2 x 24"), 6.5e10: ("2 x 16", "2 x 24", "2 x 32"),
+        1.4e11: ("2 x 24", "2 x 32")}
 SEEDS = (0, 1)
 
 
@@ -131,18 +131,11 @@ POWERS = torch.linspace(0.01, 1.5, 1491, dtype=torch.float64)
 def fit(budgets: list[float], losses: list[float], form: str = "floor") -> Fit:
     """Least squares in the loss.
 
-    "floor": three numbers, the floor not below 0. "no floor": floor 0. "logarithm": a straight line
-    over ln C. For a given power the rest is linear, so each power of POWERS is tried.
-    Raises ValueError for an unknown form or for fewer points than numbers to find.
+    "floor": three numbers, the floor not below 0. "no floor": floor 0.
+    "logarithm": a straight line over ln C. For a given power the rest is
+    linear, so each power of POWERS is tried.
     """
-    if form not in FORMS:
-        raise ValueError(f"form is {form!r}; it is one of {', '.join(FORMS)}.")
-    least = 3 if form == "floor" else 2
-    if len(budgets) != len(losses) or len(budgets) < least:
-        raise ValueError(f"{len(budgets)} budgets and {len(losses)} losses; the form {form!r} "
-                         f"needs {least} of each at least.")
-    x = torch.tensor(budgets, dtype=torch.float64) / UNIT          # (N,)
-    y = torch.tensor(losses, dtype=torch.float64)                  # (N,)
+    x, y = checked(budgets, losses, form)                          # (N,) each
     if form == "logarithm":
         floor, scale = _line(-x.log()[None], y)
         powers = torch.zeros(1, dtype=torch.float64)
@@ -161,7 +154,24 @@ def fit(budgets: list[float], losses: list[float], form: str = "floor") -> Fit:
         guess = floor[:, None] + scale[:, None] * basis            # (powers, N)
     errors = (guess - y).square().mean(1).sqrt()
     i = int(errors.argmin())
-    return Fit(form, floor[i].item(), scale[i].item(), powers[i].item(), errors[i].item())
+    return Fit(form, floor[i].item(), scale[i].item(), powers[i].item(),
+               errors[i].item())
+
+
+def checked(budgets: list[float], losses: list[float],
+            form: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Budgets in UNITs and losses, (N,) each, float64.
+
+    Raises ValueError for an unknown form or for fewer points than numbers to find.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form is {form!r}; it is one of {', '.join(FORMS)}.")
+    least = 3 if form == "floor" else 2
+    if len(budgets) != len(losses) or len(budgets) < least:
+        raise ValueError(f"{len(budgets)} budgets and {len(losses)} losses; the form {form!r} "
+                         f"needs {least} of each at least.")
+    return (torch.tensor(budgets, dtype=torch.float64) / UNIT,
+            torch.tensor(losses, dtype=torch.float64))
 
 
 def _line(basis: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

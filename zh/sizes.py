@@ -27,27 +27,27 @@ def parameters(c: GPTConfig) -> dict[str, int]:
     d, inner, bias = c.dim, c.inner or 4 * c.dim, int(c.bias)
     norm = (1 + bias) * d if c.norm else 0
     found = {
-        "tokens": c.vocab * d,                                # a row a token
+        "tokens": c.vocab * d,                             # a row a token
         "places": c.block * d if c.positions == "learned" else 0,
-        "attention": c.layers * (4 * d * d + bias * 4 * d),   # query, key, value, project
+        "attention": c.layers * (4 * d * d + bias * 4 * d),
         "mlp": c.layers * (2 * d * inner + bias * (inner + d)),
         "norms": (2 * c.layers + 1) * norm,
-        "head": 0 if c.tie else c.vocab * d,                  # scores; tied: the tokens' table
+        "head": 0 if c.tie else c.vocab * d,               # tied: as tokens
     }
     return {**found, "all": sum(found.values())}
 
 
 def operations(c: GPTConfig) -> dict[str, int]:
-    """Operations of matrix products a token, reading `block` tokens at once.
+    """Operations of matrix products a token, reading `block` at once.
 
-    "forward" is one pass through the model, "training" that and the way back, twice as much.
-    Attention is counted in full, T keys for each of T queries: under a causal mask half of these
-    products are of no use, and a good kernel leaves them out.
+    "training" is a pass forward and the way back, twice as much. Attention
+    is counted in full, T keys for each of T queries: under a causal mask
+    half of these products are of no use.
     """
     d, inner = c.dim, c.inner or 4 * c.dim
     found = {
         "matrices": 2 * c.layers * (4 * d * d + 2 * d * inner),
-        "attention": 4 * c.layers * c.block * d,              # q @ k, weights @ v
+        "attention": 4 * c.layers * c.block * d,           # q @ k, p @ v
         "head": 2 * c.vocab * d,
     }
     forward = sum(found.values())
@@ -79,18 +79,18 @@ def memory(c: GPTConfig, batch: int, dtype: str = "float32",
 
 
 def activations(c: GPTConfig, batch: int, dtype: str = "float32") -> int:
-    """Bytes that the forward pass keeps for the way back: what `zh.measuring.saved` finds.
-
-    A token and layer: the stream before each part, in float32; what the normalisations give; q, k
-    and v; what the heads gather; the wide row before and after GELU; two numbers for each
-    normalisation and one for each head.
-    """
+    """Bytes that the forward pass keeps: what `zh.measuring.saved` finds."""
     _known(c, batch, dtype)
     d, b, tokens = c.dim, BYTES[dtype], batch * c.block
-    layer = 2 * 4 * d + b * (d + 3 * d + d + d + 4 * d + 4 * d) + 4 * (4 + c.heads)
-    end = 4 * d + b * d + 4 * 2 + 4 * c.vocab                 # norm, its output, log-probabilities
-    ids = 2 * 8                                               # tokens and targets, int64
-    copies = b * (12 * c.layers * d * d + c.vocab * d) if dtype == "bf16" else 0
+    layer = (2 * 4 * d                        # the stream, before each part
+             + b * (d + 3 * d + d)            # normalised; q, k, v; gathered
+             + b * (d + 4 * d + 4 * d)        # normalised; wide; after GELU
+             + 4 * (4 + c.heads))             # mean and spread; sums
+    end = 4 * d + b * d + 4 * 2 + 4 * c.vocab          # log-probabilities
+    ids = 2 * 8                               # tokens and targets, int64
+    copies = 0
+    if dtype == "bf16":                       # of each matrix
+        copies = b * (12 * c.layers * d * d + c.vocab * d)
     return tokens * (c.layers * layer + end + ids) + copies + 4
 
 

@@ -41,33 +41,38 @@ class Group:
         return self.rank == 0
 
     def share(self, batch: int) -> slice:
-        """This process's rows of a minibatch; ValueError where they cannot be shared evenly."""
+        """This process's rows of a minibatch.
+
+        ValueError where it cannot be shared evenly.
+        """
         if batch % self.size:
             below = batch // self.size * self.size
             near = [str(n) for n in (below, below + self.size) if n]
-            raise ValueError(f"batch is {batch} and there are {self.size} processes: each takes an "
-                             f"equal share, so it must be a multiple of {self.size}, such as "
-                             f"{' or '.join(near)}.")
+            raise ValueError(
+                f"batch is {batch} and there are {self.size} processes: each "
+                f"takes an equal share, so it must be a multiple of "
+                f"{self.size}, such as {' or '.join(near)}.")
         each = batch // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
 
-    def draw(self, draw: Callable, batch: int, dropout: float = 0.0) -> Callable:
+    def draw(self, draw: Callable, batch: int,
+             dropout: float = 0.0) -> Callable:
         """`draw(generator)`, of which this process keeps its share."""
         mine = self.share(batch)
         if self.size == 1:
             return draw
 
         def drawn(generator: torch.Generator):
-            x, y = draw(generator)                              # all draw the same, (batch, block)
-            if dropout:                                         # and drop what is their own
+            x, y = draw(generator)             # the same in all processes
+            if dropout:                        # zeros of its own
                 seed = torch.randint(2 ** 62, (), generator=generator).item()
                 torch.manual_seed(seed + self.rank)
-            return x[mine], y[mine]                             # (batch / size, block)
+            return x[mine], y[mine]            # (batch / size, block)
 
         return drawn
 
     def loss(self, model: nn.Module) -> Callable | None:
-        """The loss for `zh.training.train`: its gradients, and its value, are the mean over all.
+        """The loss for `zh.training.train`: value and gradients are means.
 
         None for one process: the model's own.
         """
@@ -76,10 +81,11 @@ class Group:
         wrapped = nn.parallel.DistributedDataParallel(model)
 
         def loss(_, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            own = F.cross_entropy(wrapped(x).flatten(0, 1), y.flatten(), ignore_index=-1)
+            own = F.cross_entropy(wrapped(x).flatten(0, 1), y.flatten(),
+                                  ignore_index=-1)
             mean = own.detach().clone()
             dist.all_reduce(mean)
-            return own + (mean / self.size - own.detach())     # the gradient is that of `own`
+            return own + (mean / self.size - own.detach())
 
         return loss
 
