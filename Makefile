@@ -70,7 +70,7 @@ bench: $(VENV)/stamp
 
 record: $(VENV)/stamp
 	@for name in long_counts ladder sweeps flat_or_tree wrong_axis leaks lectures attention \
-	    gpt_ladder gpt_runs encoder_decoder; do \
+	    gpt_ladder gpt_runs encoder_decoder scaling; do \
 	  echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 actionlint:

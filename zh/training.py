@@ -10,7 +10,8 @@ All randomness comes from the generator it is given, so a run can be repeated; a
 checkpoint that was killed at any step, then started again by the same call, ends in the same bits
 as a run that nobody stopped.
 
-Left out: devices, mixed precision, gradient accumulation, several processes.
+Left out: devices, mixed precision. Several pieces of a minibatch one after the other:
+`zh.accumulation`; several processes: `zh.gpt.processes`.
 The range test for the learning rate: Smith 2017. The cosine schedule: Loshchilov and Hutter 2017.
 """
 from __future__ import annotations
@@ -39,7 +40,7 @@ class History(NamedTuple):
 
 
 def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, callbacks=(),
-          progress=None, checkpoint=None, every=1000):
+          progress=None, checkpoint=None, every=1000, writes=True):
     """Move `model` down its loss for `steps` minibatches; returns the `History`.
 
     draw(generator) -> (x, y): one minibatch; it depends on nothing but the generator.
@@ -53,6 +54,7 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
     progress: False for no bar. In a built page there is none.
     checkpoint: a path, written every `every` steps and at the end. If the file is there
         already, the run goes on from it.
+    writes: False where another process writes the checkpoint; this one only goes on from it.
     Raises TrainingError at a loss, gradient or parameter that is not finite.
     """
     _check(model, draw, steps, generator, loss, callbacks, every)
@@ -85,7 +87,8 @@ def train(model, draw, steps, *, lr=None, generator, optimizer=None, loss=None, 
             callback(step, model, history)
         if checkpoint is not None and ((step + 1) % every == 0 or step + 1 == steps):
             _stop_unless_parameters_finite(step + 1, model)
-            checkpoints.save(checkpoint, step + 1, history, model, generator, optimizer)
+            if writes:
+                checkpoints.save(checkpoint, step + 1, history, model, generator, optimizer)
     _stop_unless_parameters_finite(len(history.losses), model)
     return history
 

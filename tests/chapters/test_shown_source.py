@@ -13,13 +13,18 @@ from zh import (
     autograd,
     data,
     gpt_ladder,
+    measuring,
     neurons,
+    scaling,
     seq2seq,
+    sizes,
     tokenizers,
     wavenet,
 )
 from zh import backward as bw
+from zh.accumulation import accumulate
 from zh.gpt import GPT, Block
+from zh.gpt.processes import Group
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
 from zh.ngrams import NGram
@@ -53,6 +58,8 @@ TAUGHT = {
                         seq2seq.shifted, seq2seq.greedy, seq2seq.next_log_p, seq2seq.beam,
                         seq2seq.effects, seq2seq.DecoderOnly.join, seq2seq.DecoderOnly.loss,
                         seq2seq.OneVector],
+    "scaling": [sizes.parameters, sizes.operations, sizes.activations, measuring.saved, accumulate,
+                Group.share, Group.draw, Group.loss, scaling.fit],
     "tokenization": [tokenizers.count_pairs, tokenizers.merge, tokenizers.learn_textbook,
                      tokenizers.tie, tokenizers.apply, tokenizers.learn],
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
     python -m zh.gpt train --text FILE --out FOLDER
     python -m zh.gpt sample FOLDER --prompt "Once upon"
+    torchrun --standalone --nproc-per-node 2 -m zh.gpt train --text FILE --out FOLDER
 
 Ctrl-C saves and stops; the same command goes on from there. A second Ctrl-C stops at once: then
 the same command goes on from the last checkpoint.
@@ -16,8 +17,9 @@ import dataclasses
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -25,7 +27,7 @@ import torch
 from zh import sampling
 from zh.checkpoints import TrainingError
 from zh.data import CorpusError
-from zh.gpt import runs
+from zh.gpt import processes, runs
 from zh.gpt.runs import Run, Settings
 from zh.gpt.show import Show
 
@@ -84,7 +86,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code."""
+    """Run a command; the exit code. Of several processes the first one speaks."""
+    if not processes.ranked():
+        return run(arguments)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        return run(arguments)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command in this process; the exit code."""
     whole = parser()
     asked = whole.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -103,6 +113,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         leave_unwritten()
         return 1
+    except RuntimeError as error:
+        if not processes.lost(error):
+            raise
+        said = processes.LOST.format(error=str(error).splitlines()[0][-120:])
+        print(f"error: {said}", file=sys.__stderr__, flush=True)   # whoever is left says it
+        return 1
     except KeyboardInterrupt:
         print("\nstopped.", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -119,16 +135,25 @@ def train(asked: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
         whole.error(f"--minutes is {asked.minutes}; it is a number above 0")
     if asked.sample < 0:
         whole.error(f"--sample is {asked.sample}; it is 0 or more")
+    group = processes.join()
+    try:
+        group.share(settings.batch)
+    except ValueError as error:
+        whole.error(str(error))
     folder = Path(asked.out or f"{Path(asked.text).stem}-gpt")
-    run = Run(folder, settings)
+    run = group.in_turn(lambda: Run(folder, settings, group=group))
     show = Show(asked.sample)
+    if group.size > 1:
+        show.say(f"{group.size} processes, {settings.batch // group.size} pieces of text a step "
+                 "each")
     show.say(f"{folder}: {len(run.ids):,} tokens to learn from, {len(run.held):,} held back, "
              f"{run.tokenizer.vocab_size:,} different; "
              f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
     again = "The same command goes on from there."
     try:
-        with signals() as came:
-            outcome = run.train(lambda: bool(came or show.broken), asked.minutes, show)
+        with signals(echo=2.0 if group.size > 1 else 0.0) as came:
+            outcome = run.train(lambda: bool(came or show.broken), asked.minutes,
+                                show if group.first else None)
     except KeyboardInterrupt:
         show.close()
         kept = (folder / "checkpoint.safetensors").exists()
@@ -138,17 +163,19 @@ def train(asked: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
         return 128 + signal.SIGINT
     finally:
         show.close()
+    processes.leave()
     if show.broken:                                # all is saved, and there is no one to tell
         raise show.broken
-    if outcome.why == "done":
+    if outcome.why == "done" and group.first:
         step, value = outcome.best
         show.say(f"done: {outcome.step:,} steps; the least loss on the held-back text was "
                  f"{value:.4f}, at step {step:,}.\n"
                  f"It writes: python -m zh.gpt sample {folder} --stream")
+    if outcome.why == "done":
         return 0
     what = "the minutes are over" if outcome.why == "time" else "stopped"
     show.say(f"{what}: step {outcome.step:,} of {settings.steps:,} is saved in {folder}. {again}")
-    return 0 if outcome.why == "time" else 128 + came[0]
+    return 0 if outcome.why == "time" else 128 + (came[0] if came else signal.SIGTERM)
 
 
 def sample(asked: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
@@ -197,14 +224,22 @@ def leave_unwritten() -> None:
 
 
 @contextmanager
-def signals() -> Iterator[list[int]]:
-    """The signals that asked to stop, Ctrl-C's and a system's; the second one is not waited for."""
+def signals(echo: float = 0.0) -> Iterator[list[int]]:
+    """The signals that asked to stop, Ctrl-C's and a system's; the second one is not waited for.
+
+    echo: seconds in which a second one is the first again: torchrun passes on what came to all.
+    """
     came: list[int] = []
+    began = 0.0
 
     def hear(number, frame):
+        nonlocal began
+        if came and time.monotonic() - began < echo:
+            return
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
+        began = time.monotonic()
         print("\nstopping after this step (again: at once)", file=sys.stderr, flush=True)
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}

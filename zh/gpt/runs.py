@@ -17,7 +17,9 @@ Each file is written beside its place and renamed. All that a run draws comes fr
 nothing that is shown draws from what training draws from: a run that was stopped or killed, and
 taken up again, ends in the same bits as one that nobody touched.
 
-Left out: devices, several processes, texts that do not fit in memory.
+Several processes share a run under torchrun (`zh.gpt.processes`); one of them writes.
+
+Left out: devices, texts that do not fit in memory.
 """
 from __future__ import annotations
 
@@ -38,6 +40,7 @@ from zh.gpt import recipes
 from zh.gpt.fit import draw_blocks, evaluate, optimizer
 from zh.gpt.model import GPT, GPTConfig
 from zh.gpt.pretrained import write_all
+from zh.gpt.processes import Group
 from zh.gpt.vocabulary import load_tokenizer, save_tokenizer
 
 MEASURED = 32768                     # tokens of the held-back text that a measurement reads
@@ -106,11 +109,15 @@ class Stopped(Exception):
 class Run:
     """A folder with a run, new or begun: raises TrainingError where it holds another one.
 
-    text: the text itself, where it is at hand; None reads what the settings name.
+    text: the text itself, where it is at hand; None reads what the settings name. group: the
+    processes that train it, each with a Run of its own; process 0 makes the first.
     """
 
-    def __init__(self, folder: str | os.PathLike, settings: Settings, text: str | None = None):
+    def __init__(self, folder: str | os.PathLike, settings: Settings, text: str | None = None,
+                 group: Group | None = None):
         self.folder, self.settings = Path(folder).expanduser(), settings
+        self.group = group or Group()
+        self.group.share(settings.batch)                       # ValueError where it cannot be
         text = read_text(settings.text) if text is None else text
         asked = {"settings": dataclasses.asdict(settings), "characters": len(text),
                  "sha256": hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()}
@@ -214,21 +221,23 @@ class Run:
                     show.begin(self, step, history)
             if show:
                 show.step(done, history)
-            if done % s.every == 0 or done == s.steps:
+            if self.group.first and (done % s.every == 0 or done == s.steps):
                 self._measure(done, history)
                 if show:
                     show.measured(self, done, history)
-            over = until is not None and time.monotonic() >= until
-            if done < s.steps and (over or stop()):
-                why = "time" if over and not stop() else "stopped"
-                checkpoints.save(path, done, history, model, self.generator, move)
+            over, asked = self.group.any(until is not None and time.monotonic() >= until, stop())
+            if done < s.steps and (over or asked):
+                why = "stopped" if asked else "time"
+                if self.group.first:
+                    checkpoints.save(path, done, history, model, self.generator, move)
                 raise Stopped
 
         try:
             history = training.train(
-                model, draw_blocks(self.ids, s.block, s.batch), s.steps, lr=rate,
-                generator=self.generator, optimizer=move, callbacks=[after], progress=False,
-                checkpoint=path, every=s.every)
+                model, self.group.draw(draw_blocks(self.ids, s.block, s.batch), s.batch, s.dropout),
+                s.steps, lr=rate, generator=self.generator, optimizer=move, callbacks=[after],
+                loss=self.group.loss(model), progress=False, checkpoint=path, every=s.every,
+                writes=self.group.first)
             if not done:                           # it was complete already
                 self._take_up(len(history.losses))
         except Stopped:

@@ -115,6 +115,13 @@ from zh.plots.mlp import (
     unseen,
     valley,
 )
+from zh.plots.scaling import (
+    budgets,
+    forecasts,
+    kept_by_context,
+    memory_parts,
+    runs_beside,
+)
 from zh.plots.tensor_backprop import (
     bessel,
     dots,

@@ -1,0 +1,114 @@
+"""The scaling curve of the book's models, and what a step costs on this machine.
+
+    python benchmarks/scaling.py [curve] [speed] [again]
+
+One thread. Recorded row by row in `zh/recorded/scaling.json`; what is there is kept, unless `again`
+is given.
+
+curve   `zh.scaling.GRID`: seven budgets over two decades, three sizes each, two seeds; and one run
+        with twice the largest budget, which no fit sees. Ten minutes on one core of 2026.
+speed   milliseconds of a training step in float32, under bf16 autocast, and compiled, all three in
+        turns; it needs a C++ compiler for the last (without one it says so and records the others).
+"""
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+
+import torch
+
+from zh import gpt_ladder, recorded, scaling, sizes
+from zh.gpt import GPT, GPTConfig, optimizer
+
+SPEED = {"4 x 128": (dict(vocab=65, block=64, layers=4, heads=4, dim=128), 12)}
+TURNS = 8
+
+
+def save(result: dict) -> None:
+    seconds = sum(row["cpu"] for key in ("curve", "beyond") for row in result.get(key, [])) + sum(
+        row["seconds"] for row in result.get("speed", []))
+    recorded.save("scaling", {
+        **result, **recorded.provenance("benchmarks/scaling.py", seconds),
+        "command": "python benchmarks/scaling.py",
+        "about": {"text": gpt_ladder.about(), "block": scaling.BLOCK, "batch": scaling.BATCH,
+                  "rate": scaling.RATE, "std": scaling.STD, "warmup": scaling.WARMUP}})
+
+
+def curve(result: dict) -> None:
+    wanted = [("curve", budget, size, seed) for budget, names in scaling.GRID.items()
+              for size in names for seed in scaling.SEEDS] + [("beyond", *scaling.BEYOND)]
+    for part, budget, size, seed in wanted:
+        rows = result.setdefault(part, [])
+        if any((r["budget"], r["size"], r["seed"]) == (budget, size, seed) for r in rows):
+            continue
+        row = scaling.run(budget, size, seed)
+        rows.append({**row, **{k: v for k, v in recorded.made().items() if k != "seconds"}})
+        rows.sort(key=lambda r: (r["budget"], list(scaling.SIZES).index(r["size"]), r["seed"]))
+        save(result)
+        print(f"{budget:.1e} {size:7} seed {seed}: {row['steps']:5} steps, "
+              f"loss {row['loss']:.4f}, {row['cpu']:.0f} s", flush=True)
+
+
+def compiler() -> bool:
+    """Is there a C++ compiler for torch.compile?"""
+    return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+
+
+def speed(result: dict) -> None:
+    rows = result.setdefault("speed", [])
+    for name, (shape, batch) in SPEED.items():
+        if any(row["name"] == name for row in rows):
+            continue
+        began = time.perf_counter()
+        ids = torch.randint(shape["vocab"], (batch, shape["block"] + 1),
+                            generator=torch.Generator().manual_seed(2))
+        x, y = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+        model = GPT(GPTConfig(**shape), generator=torch.Generator().manual_seed(1))
+        losses = {"float32": model.loss}
+        if compiler():
+            losses["compiled"] = torch.compile(model.loss)
+        else:
+            print("no C++ compiler (g++ or clang++): torch.compile is left out")
+
+        def step(kind: str) -> float:
+            move.zero_grad()
+            start = time.process_time()
+            with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bf16"):
+                loss = losses.get(kind, model.loss)(x, y)
+            loss.backward()
+            move.step()
+            return 1000 * (time.process_time() - start)
+
+        move = optimizer(model, 1e-4)
+        kinds = ["float32", "bf16", *(k for k in losses if k != "float32")]
+        for kind in kinds:
+            step(kind)                                         # the first one compiles
+        took = {kind: [] for kind in kinds}
+        for _ in range(TURNS):
+            for kind in kinds:
+                took[kind].append(step(kind))
+        rows.append({"name": name, "batch": batch, "shape": shape,
+                     "ms": {k: statistics.median(v) for k, v in took.items()},
+                     "step": sizes.count(GPTConfig(**shape), batch)["step"],
+                     **recorded.made(time.perf_counter() - began)})
+        save(result)
+        print(name, {k: round(v, 1) for k, v in rows[-1]["ms"].items()}, flush=True)
+
+
+PARTS = {"curve": curve, "speed": speed}
+
+
+def main() -> None:
+    parts, again = recorded.asked("part", list(PARTS))
+    torch.set_num_threads(1)
+    result = recorded.load("scaling", {})
+    for part in parts:
+        if again:
+            for key in {"curve": ("curve", "beyond")}.get(part, (part,)):
+                result[key] = []
+        PARTS[part](result)
+
+
+if __name__ == "__main__":
+    main()
