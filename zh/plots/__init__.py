@@ -110,6 +110,15 @@ from zh.plots.mlp import (
     unseen,
     valley,
 )
+from zh.plots.post_training import (
+    bought,
+    by_multiplier,
+    hacked,
+    kl_frontier,
+    learned_taste,
+    rewarded,
+    spreads_of,
+)
 from zh.plots.tensor_backprop import (
     bessel,
     dots,
