@@ -19,7 +19,7 @@ from zh.post_training.requests import BLOCK, VOCAB, counts, log_p, rows
 SIZES = dict(vocab=VOCAB, block=BLOCK, layers=2, heads=4, dim=32, inner=64, std=0.1)
 
 
-def pretrain(names: Sequence[str], generator: torch.Generator, steps: int = 300) -> GPT:
+def pretrain(names: Sequence[str], generator: torch.Generator, steps: int = 200) -> GPT:
     """A GPT of names: it reads them one after the other, a mark between two."""
     ids = torch.tensor(data.encode("." + ".".join(names) + "."))
     model = GPT(GPTConfig(**SIZES), generator=generator)
@@ -35,7 +35,7 @@ def masked_loss(model: GPT, ids: torch.Tensor) -> torch.Tensor:
 
 
 def finetune(base: GPT, ids: torch.Tensor, generator: torch.Generator, steps: int = 250,
-             lr: float = 5e-3, loss=masked_loss) -> GPT:
+             lr: float = 1e-2, loss=masked_loss) -> GPT:
     """A copy of a GPT, trained on requests with their answers, ids (N, T) of `rows`."""
     model = copy.deepcopy(base)
 

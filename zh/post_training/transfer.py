@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-INPUTS, FEATURES, CLASSES, WIDTH = 20, 6, 4, 64
+INPUTS, FEATURES, CLASSES, WIDTH = 20, 6, 4, 48
 KINDS = ("head", "input")
 
 
@@ -43,27 +43,25 @@ class Nets:
         y = (found @ (self.others if kind == "head" else self.classes)).argmax(2)
         return (x @ self.turned if kind == "input" else x), y
 
-    def pretrain(self, steps: int = 400, lr: float = 3e-3) -> None:
+    def pretrain(self, steps: int = 300, lr: float = 5e-3) -> None:
         """The first task, new examples at every step."""
         adam(self.weights, lambda: self.examples(None, 128), steps, [lr] * 6)
 
     def finetune(self, kind: str, multipliers: Sequence[float], *, examples: int = 100,
-                 steps: int = 200, lr: float = 1e-3, tests: int = 1000) -> torch.Tensor:
+                 steps: int = 150, lr: float = 2e-3, tests: int = 500) -> torch.Tensor:
         """Share of new examples told rightly after finetuning: (multipliers, seeds)."""
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; there are {', '.join(KINDS)}.")
         seeds, m = len(self.features), len(multipliers)
         train, test = self.examples(kind, examples), self.examples(kind, tests)
         weights = [w.detach().repeat(m, 1, 1) for w in self.weights]
-        last = lr
         if kind == "head":
             weights[4:] = [w.repeat(m, 1, 1) for w in fresh(seeds, WIDTH, CLASSES, self.generator)]
-            last = lr
         early = lr * torch.tensor(multipliers, dtype=torch.float32).repeat_interleave(seeds)
         early = early[:, None, None]
         middle = early if kind == "head" else lr
         repeated = [part.repeat(m, *[1] * (part.ndim - 1)) for part in train]
-        adam(weights, lambda: repeated, steps, [early, early, middle, middle, last, last])
+        adam(weights, lambda: repeated, steps, [early, early, middle, middle, lr, lr])
         x, y = (part.repeat(m, *[1] * (part.ndim - 1)) for part in test)
         with torch.no_grad():
             right = scores(weights, x).argmax(2) == y
