@@ -23,6 +23,7 @@ from zh.gpt import GPT, Block
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
 from zh.ngrams import NGram
+from zh.post_training import dpo, exact, policy, recipes, requests, reward, taste
 
 TAUGHT = {
     "backprop": [autograd.Value.__init__, autograd.Value.__add__, autograd.Value.__mul__,
@@ -55,6 +56,9 @@ TAUGHT = {
                         seq2seq.OneVector],
     "tokenization": [tokenizers.count_pairs, tokenizers.merge, tokenizers.learn_textbook,
                      tokenizers.tie, tokenizers.apply, tokenizers.learn],
+    "post_training": [requests.counts, requests.log_p, recipes.masked_loss, policy.policy_loss,
+                      policy.advantages, exact.Toy.log_p, exact.tilted, policy.improve,
+                      taste.taste, reward.prefer, reward.bradley_terry_loss, dpo.dpo_loss],
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The taste of a rater, as a program: what a reward model is to learn, and what it is judged by.
 
 `taste(ids)` weighs four things: the answer ends as asked (2 points); vowels and consonants take
-turns (up to 4); it has about six letters (0.7 less for each letter off); no letter comes back (1
+turns (up to 4); it has about six letters (0.7 less for each letter off); no letter comes back (2
 less for each that does). Nobody sees the program in the game: a rater only compares two answers. It
 plays the part of people, as the "gold" reward does in Gao, Schulman and Hilton 2023.
 """
@@ -12,7 +12,7 @@ import torch
 from zh.post_training.requests import CHARACTERS, GIVEN, VOCAB, counts, obeys
 
 VOWEL = torch.tensor([c in "aeiouy" for c in CHARACTERS])
-TURNS, ASKED, OFF, AGAIN = 4.0, 2.0, 0.7, 1.0
+TURNS, ASKED, OFF, AGAIN = 4.0, 2.0, 0.7, 2.0
 
 
 def parts(ids: torch.Tensor) -> dict[str, torch.Tensor]:
