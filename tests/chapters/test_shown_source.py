@@ -28,6 +28,7 @@ from zh.gpt.processes import Group
 from zh.layers import BatchNorm1d, FlattenConsecutive, LayerNorm, RMSNorm, Sequential
 from zh.mlp import MLP
 from zh.ngrams import NGram
+from zh.post_training import dpo, exact, policy, recipes, requests, reward, taste
 
 TAUGHT = {
     "backprop": [autograd.Value.__init__, autograd.Value.__add__, autograd.Value.__mul__,
@@ -62,6 +63,9 @@ TAUGHT = {
                 Group.share, Group.draw, Group.loss, scaling.fit],
     "tokenization": [tokenizers.count_pairs, tokenizers.merge, tokenizers.learn_textbook,
                      tokenizers.tie, tokenizers.apply, tokenizers.learn],
+    "post_training": [requests.counts, requests.log_p, recipes.masked_loss, policy.policy_loss,
+                      policy.advantages, exact.Toy.log_p, exact.tilted, policy.improve,
+                      taste.taste, reward.prefer, reward.bradley_terry_loss, dpo.dpo_loss],
 }  # fmt: skip
 
 

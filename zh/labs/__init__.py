@@ -1,7 +1,8 @@
 """Labs: interactive figures with logic of their own, one ES module each, no framework.
 
-A lab is ``zh/labs/<name>.js``. It imports from ``base.js`` alone, in its first line, and has one
-``export default { render({ model, el }) { ... } }``. The same file is a widget in a kernel (through
+A lab is ``zh/labs/<name>.js``. It imports from ``base.js``, in its first line, and has one
+``export default { render({ model, el }) { ... } }``. In a second line it may import from a module
+that labs share (``network.js``, a GPT); that module's text then becomes part of the lab. The same file is a widget in a kernel (through
 anywidget) and, in the static page, a classic script that also works when the page is opened from
 disk, where a browser loads no modules. Both are made from it by the plain text rules below.
 """
@@ -15,10 +16,14 @@ from pathlib import Path
 from zh import page
 
 FOLDER = Path(__file__).parent
+SHARED = ("network",)  # modules for labs, beside the base; each imports from the base alone
 
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)\n", re.M | re.S)
 _IMPORT = re.compile(
     r'^import\s*(?:\{(?P<names>[^}]*)\}|\*\s*as\s+(?P<space>\w+))\s*from\s*"\./base\.js";?[ \t]*\n'
+)
+_SHARED = re.compile(
+    r'^import\s*\{(?P<names>[^}]*)\}\s*from\s*"\./(?P<file>' + "|".join(SHARED) + r')\.js";?[ \t]*\n'
 )
 _EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function\*?|const|let|class)\s+(\w+))", re.M)
 _DEFAULT = "export default {"
@@ -26,7 +31,7 @@ _DEFAULT = "export default {"
 
 def names() -> list[str]:
     """The labs that exist, in alphabetical order."""
-    return sorted(file.stem for file in FOLDER.glob("*.js") if file.stem != "base")
+    return sorted(file.stem for file in FOLDER.glob("*.js") if file.stem not in ("base", *SHARED))
 
 
 def source(name: str) -> str:
@@ -93,10 +98,16 @@ def _split_import(name: str, text: str):
             f"it is {text.splitlines()[0] if text else 'missing'!r}"
         )
     rest = text[found.end() :]
+    if shared := _SHARED.match(rest):
+        rest = rest[shared.end() :]
     if re.search(r"^import\b", rest, re.M):
-        raise ValueError(f"zh/labs/{name}.js: a lab imports from base.js alone, in one line")
+        raise ValueError(
+            f"zh/labs/{name}.js: a lab imports from base.js alone, in one line, and in a second "
+            f"one from {', '.join(SHARED)}.js"
+        )
+    before = (lambda base: "") if not shared else _inlined(name, shared["file"], shared["names"])
     if found["space"]:
-        return (lambda base: f"const {found['space']} = {base};"), rest
+        return (lambda base: f"const {found['space']} = {base};{before(base)}"), rest
     wanted = found["names"].replace(" as ", ": ").strip()
     unknown = [
         part.split(":")[0].strip()
@@ -105,7 +116,21 @@ def _split_import(name: str, text: str):
     ]
     if unknown:
         raise ValueError(f"zh/labs/{name}.js imports what base.js has not: {', '.join(unknown)}")
-    return (lambda base: f"const {{ {wanted} }} = {base};"), rest
+    return (lambda base: f"const {{ {wanted} }} = {base};{before(base)}"), rest
+
+
+def _inlined(name: str, file: str, names: str):
+    """What a lab imports from a shared module: that module's text, as a function of the base."""
+    imported, text = _split_import(file, _COMMENT.sub("", source(file)))
+    wanted = [part.strip() for part in names.split(",") if part.strip()]
+    if unknown := [part for part in wanted if part not in _EXPORT.findall(text)]:
+        raise ValueError(
+            f"zh/labs/{name}.js imports what {file}.js has not: {', '.join(unknown)}"
+        )
+    return lambda base: (
+        f"\nconst {{ {', '.join(wanted)} }} = (() => {{\n{imported(base)}\n"
+        f"{_strip_exports(text)}\n}})();"
+    )
 
 
 def _named_default(name: str, text: str) -> str:

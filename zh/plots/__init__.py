@@ -115,6 +115,15 @@ from zh.plots.mlp import (
     unseen,
     valley,
 )
+from zh.plots.post_training import (
+    bought,
+    by_multiplier,
+    hacked,
+    kl_frontier,
+    learned_taste,
+    rewarded,
+    spreads_of,
+)
 from zh.plots.scaling import (
     budgets,
     forecasts,

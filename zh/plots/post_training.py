@@ -1,0 +1,117 @@
+"""Figures of the chapter `post_training`: each a function of data that returns a Figure."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from zh.plots.base import BLUE, GREEN, GREY, INK, ORANGE, PINK, new
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def _means(values: list, width: int) -> tuple[list, list]:
+    """Middles and means of stretches of `width`."""
+    at = range(0, len(values) - width + 1, width)
+    return ([i + (width - 1) / 2 for i in at],
+            [statistics.fmean(values[i:i + width]) for i in at])
+
+
+def rewarded(courses: dict, width: int = 5) -> Figure:
+    """Mean reward and KL over the steps: {name: zh.post_training.policy.Course}."""
+    fig, (left, right) = new(2, size=(6.6, 3.0))
+    for (name, course), color in zip(courses.items(), (ORANGE, BLUE, GREEN, PINK), strict=False):
+        left.plot(*_means(course.rewards, width), color=color, label=name)
+        right.plot(*_means(course.kls, width), color=color)
+    left.set(xlabel="step", ylabel="mean reward")
+    right.set(xlabel="step", ylabel="KL, nats an answer")
+    left.legend()
+    return fig
+
+
+def spreads_of(estimates: dict) -> Figure:
+    """Spread of gradient estimates: {name: [spread of each parameter's]}."""
+    fig, ax = new(size=(6.0, 2.8))
+    count = len(next(iter(estimates.values())))
+    wide = 0.8 / len(estimates)
+    for i, ((name, values), color) in enumerate(
+            zip(estimates.items(), (GREY, BLUE, GREEN, ORANGE), strict=False)):
+        ax.bar([x + (i - (len(estimates) - 1) / 2) * wide for x in range(count)], values, wide,
+               color=color, label=name)
+    ax.set_xticks(range(count), [str(i + 1) for i in range(count)])
+    ax.set(xlabel="score of the toy", ylabel="standard deviation")
+    ax.legend(ncols=2)
+    return fig
+
+
+def learned_taste(steps: list, train: list, new_pairs: list, ceiling: float) -> Figure:
+    """Accuracy of a reward model over its steps, on what it learns from and on new pairs."""
+    fig, ax = new(size=(6.0, 2.9))
+    ax.plot(steps, train, "o-", ms=4, color=GREY, label="pairs that it learns from")
+    ax.plot(steps, new_pairs, "o-", ms=4, color=BLUE, label="new pairs")
+    ax.axhline(ceiling, color=INK, linewidth=0.9, linestyle=":")
+    ax.text(steps[-1], ceiling, "the rater's own taste", va="bottom", ha="right", fontsize=10)
+    ax.set(xlabel="step", ylabel="accuracy")
+    ax.legend(loc="lower right")
+    return fig
+
+
+def hacked(proxy: list, taste: list, kls: list, width: int = 5) -> Figure:
+    """What the reward model says and what the rater would say, over the steps and over the KL."""
+    fig, (left, right) = new(2, size=(6.6, 3.1), sharey=True)
+    for values, color, name in ((proxy, ORANGE, "reward model"), (taste, BLUE, "rater's taste")):
+        at, means = _means(values, width)
+        left.plot(at, means, "o-", ms=3, color=color, label=name)
+        right.plot(_means(kls, width)[1], means, "o-", ms=3, color=color)
+    left.set(xlabel="step", ylabel="points, less those of the start")
+    right.set(xlabel="KL, nats an answer")
+    left.legend(loc="best")
+    return fig
+
+
+def kl_frontier(points: list[dict], key: str = "taste") -> Figure:
+    """Points over their KL: [{"method", "label", "kl", "taste", "proxy"}], one colour a method."""
+    fig, ax = new(size=(6.4, 3.6))
+    methods = list(dict.fromkeys(p["method"] for p in points))
+    for method, color, mark in zip(methods, (INK, ORANGE, GREEN, BLUE, PINK), "so^Dv",
+                                   strict=False):
+        own = sorted((p for p in points if p["method"] == method), key=lambda p: p["kl"])
+        ax.plot([p["kl"] for p in own], [p[key] for p in own], mark + "-", ms=6, color=color,
+                linewidth=0.9, label=method)
+        for p in own:
+            ax.annotate(p["label"], (p["kl"], p[key]), xytext=(4, 4),
+                        textcoords="offset points", fontsize=9)
+    ax.set(xlabel="KL from the finetuned model, nats an answer", ylabel=key)
+    ax.legend()
+    return fig
+
+
+def by_multiplier(rows: dict, multipliers: list, seeds: int) -> Figure:
+    """Accuracy after finetuning over the early layers' rate: {name: (multipliers, seeds)}."""
+    fig, ax = new(size=(6.0, 3.1))
+    places = range(len(multipliers))
+    for (name, values), color in zip(rows.items(), (BLUE, ORANGE), strict=True):
+        ax.plot(places, [statistics.fmean(row) for row in values], "-", color=color, label=name)
+        for x, row in zip(places, values, strict=True):
+            ax.plot([x] * seeds, row, "o", ms=3, color=color, alpha=0.5)
+    ax.set_xticks(places, [f"{m:g}" for m in multipliers])
+    ax.set(xlabel="rate of the early layers, times that of the others", ylabel="accuracy")
+    ax.legend()
+    return fig
+
+
+def bought(rows: dict, tries: list) -> Figure:
+    """Truth and agreement of the best of n: {bias: [(truth, agreement) for each n]}."""
+    fig, (left, right) = new(2, size=(6.6, 2.9), sharey=True)
+    for (bias, values), color in zip(rows.items(), (BLUE, GREEN, ORANGE, PINK), strict=False):
+        for ax, part in ((left, 0), (right, 1)):
+            ax.plot(tries, [v[part] for v in values], "o-", ms=4, color=color,
+                    label=f"bias {bias:g}")
+    for ax, title in ((left, "truth"), (right, "agreement")):
+        ax.set_xscale("log", base=4)
+        ax.set_xticks(tries, [str(n) for n in tries])
+        ax.set(xlabel="best of", title=title)
+    left.set(ylabel="mean, in spreads")
+    left.legend()
+    return fig

@@ -1,0 +1,110 @@
+"""Requests and answers: "n>" asks for a name that ends in n, and "martin." answers it.
+
+    vocabulary: the letters of zh.data.ALPHABET, whose "." ends a name, and the sign ">"
+    ids = rows(["martin", "ada"])            # (2, T): "n>martin.", "a>ada." and marks behind the end
+    ids = write(model, asked, generator)     # asked (B,) letters -> (B, T), drawn from the model
+    log_p(model, ids)                        # (B, T - 1): of each token of the answers, 0 elsewhere
+
+A row is `[letter, >, the answer, the mark, marks ...]`. Only the answer, with its end, counts: the
+request is given, and what stands behind the end is filling.
+
+Left out: requests of more than a letter, conversations of several turns.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from zh import data
+from zh.attention import Cache
+from zh.gpt import GPT
+
+SIGN = ">"
+CHARACTERS = data.ALPHABET + SIGN
+VOCAB = len(CHARACTERS)          # 28
+GIVEN = 2                        # tokens of a request
+LONGEST = 12                     # tokens of an answer, its end included
+BLOCK = GIVEN + LONGEST - 1      # places that a model must read: the last token is only a target
+
+
+def rows(names: Sequence[str], asked: Sequence[str] | None = None) -> torch.Tensor:
+    """Requests with these names as answers: ids (B, GIVEN + LONGEST).
+
+    asked: the letter of each request; None for the last letter of each name, so that the answer is
+    what was asked. Raises ValueError for a name that is empty or too long.
+    """
+    asked = [name[-1:] for name in names] if asked is None else list(asked)
+    if len(asked) != len(names):
+        raise ValueError(f"{len(names)} names and {len(asked)} letters: one letter for each name.")
+    found = torch.zeros(len(names), GIVEN + LONGEST, dtype=torch.int64)
+    for row, (name, letter) in enumerate(zip(names, asked, strict=True)):
+        if not 0 < len(name) < LONGEST:
+            raise ValueError(f"{name!r} has {len(name)} letters; an answer has 1 to {LONGEST - 1}, "
+                             "and its end. Leave longer names out.")
+        whole = [*data.encode(letter), VOCAB - 1, *data.encode(name)]
+        found[row, :len(whole)] = torch.tensor(whole)
+    return found
+
+
+def requests(letters: Sequence[str] | torch.Tensor) -> torch.Tensor:
+    """The letters that are asked for, "ann" or their ids (B,), as ids (B, GIVEN)."""
+    if not isinstance(letters, torch.Tensor):
+        letters = torch.tensor(data.encode("".join(letters)))
+    return torch.stack([letters, torch.full_like(letters, VOCAB - 1)], 1)
+
+
+def counts(ids: torch.Tensor) -> torch.Tensor:
+    """Which targets ids[:, 1:] belong to an answer: booleans (B, T - 1).
+
+    The letters of the answer and the mark that ends it; not the request, not what follows the end.
+    """
+    end = (ids == 0).int()
+    before = end.cumsum(1) - end                                    # marks before each place
+    inside = before == 0
+    inside[:, :GIVEN] = False
+    return inside[:, 1:]
+
+
+def answers(ids: torch.Tensor) -> list[str]:
+    """The answers (B,) as text, without their end."""
+    return ["".join(CHARACTERS[i] for i in row[GIVEN:]).partition(".")[0] for row in ids.tolist()]
+
+
+def obeys(ids: torch.Tensor) -> torch.Tensor:
+    """Whether each answer has ended, and ends in the letter that was asked for: (B,) of 0 and 1."""
+    ended = (ids[:, GIVEN:] == 0).any(1)
+    last = GIVEN + (ids[:, GIVEN:] == 0).int().argmax(1) - 1        # the place of the last letter
+    letter = ids.gather(1, last[:, None])[:, 0]
+    return (ended & (last >= GIVEN) & (letter == ids[:, 0])).float()
+
+
+def log_p(model: GPT, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each token of the answers: (B, T - 1), 0 at what does not count."""
+    scores = model(ids[:, :-1]).log_softmax(-1)            # (B, T - 1, V)
+    chosen = scores.gather(2, ids[:, 1:, None])[:, :, 0]   # the token that follows
+    return chosen.masked_fill(~counts(ids), 0)
+
+
+@torch.no_grad()
+def write(model: GPT, asked: torch.Tensor, generator: torch.Generator,
+          temperature: float = 1.0) -> torch.Tensor:
+    """Draw an answer to each request: letters (B,) -> ids (B, GIVEN + LONGEST).
+
+    An answer that has not ended after LONGEST tokens is cut there. As `GPT.generate`, with fewer
+    checks: finetuning by reward calls it at every step.
+    """
+    ids = requests(asked)
+    caches = [Cache(BLOCK) for _ in model.blocks]
+    fresh, going = ids, torch.ones(len(ids), dtype=torch.bool)
+    for _ in range(LONGEST):
+        p = (model(fresh, caches)[:, -1] / temperature).softmax(-1)          # (B, V)
+        u = torch.rand(len(ids), 1, generator=generator)
+        drawn = (p.cumsum(1) < u).sum(1).clamp(max=VOCAB - 1)                # zh.sampling's way
+        drawn = drawn.masked_fill(~going, 0)
+        going &= drawn != 0
+        fresh = drawn[:, None]
+        ids = torch.cat([ids, fresh], 1)
+        if not going.any():
+            break
+    return torch.nn.functional.pad(ids, (0, GIVEN + LONGEST - ids.shape[1]))
