@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from zh import page
-from zh.clinic.case import Patient, Run, View
 from zh.plots.base import BLUE, GREEN, ORANGE, PINK
 from zh.plots.light import Panel, light
 from zh.plots.wavenet import table
+
+if TYPE_CHECKING:
+    from zh.clinic.case import Patient, Run, View
 
 COLOURS = (BLUE, ORANGE, GREEN, PINK)
 DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
