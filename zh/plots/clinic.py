@@ -52,7 +52,8 @@ def _shown(run: Run, after: Run | None) -> page.Html:
     keys = [(name, *style) for name, style in legend.items()]
     drawn = (f'<div class="zh-figure" role="img" aria-label="{page.escape(_words(run, after))}">'
              f"{light(panels, keys)}</div>" if panels else "")
-    return page.Html(f'<div class="zh-clinic"><pre>{page.escape(numbers)}</pre>{drawn}</div>', numbers)
+    body = f'<div class="zh-clinic"><pre>{page.escape(numbers)}</pre>{drawn}</div>'
+    return page.Html(body, numbers)
 
 
 def _numbers(run: Run, after: Run | None) -> str:
