@@ -82,7 +82,7 @@ def test_the_table_says_what_saw_it():
 
 
 @pytest.mark.parametrize("value, words", [(2.0, "2.0000"), (3, "3"), (1e-6, "1.0e-06"),
-                                          (None, ""), (0.0, "0.0e+00")])
+                                          (None, ""), (0.0, "0")])
 def test_numbers(value, words):
     assert clinic._number(value) == words
     assert re.fullmatch(r"\S*", words)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ def one_line(check: Callable) -> str:
     if "return " not in source:
         raise ValueError(f"{check.__name__} returns nothing: a check is `return` and one "
                          "expression, True for a sound run.")
-    return " ".join(source.partition("return ")[2].split())
+    return re.sub(r"([(\[{]) ", r"\1", " ".join(source.partition("return ")[2].split()))
 
 
 class Fix:

@@ -152,7 +152,7 @@ EXERCISES = [
         "The held-out contexts have the wrong length.":
             "The error names the number of examples, and not their length.",
         TRAIN_MODE: "Then it would run, and give another number.",
-        ONE: "The training ran to its end.",
+        ONE: "The training ran to its end: it is the evaluation that stops.",
     }, "Thirty-two examples and thirty-two features: only there do both axes fit."),
     diagnosis("one-layer-runs", "One layer runs away", REVERSED, {
         TOO_HIGH: "The loss falls slowly, and without a jump.",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from zh import page
-from zh.clinic.case import Patient, Run, View
 from zh.plots.base import BLUE, GREEN, ORANGE, PINK
 from zh.plots.light import Panel, light
 from zh.plots.wavenet import table
+
+if TYPE_CHECKING:
+    from zh.clinic.case import Patient, Run, View
 
 COLOURS = (BLUE, ORANGE, GREEN, PINK)
 DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -49,7 +52,8 @@ def _shown(run: Run, after: Run | None) -> page.Html:
     keys = [(name, *style) for name, style in legend.items()]
     drawn = (f'<div class="zh-figure" role="img" aria-label="{page.escape(_words(run, after))}">'
              f"{light(panels, keys)}</div>" if panels else "")
-    return page.Html(f"<pre>{page.escape(numbers)}</pre>{drawn}", numbers)
+    body = f'<div class="zh-clinic"><pre>{page.escape(numbers)}</pre>{drawn}</div>'
+    return page.Html(body, numbers)
 
 
 def _numbers(run: Run, after: Run | None) -> str:
@@ -67,8 +71,8 @@ def _numbers(run: Run, after: Run | None) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int) or value == 0:
+        return f"{value:.0f}"
     return f"{value:.4f}" if 1e-3 < abs(value) < 1e3 else f"{value:.1e}"
 
 
