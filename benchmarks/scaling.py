@@ -1,14 +1,15 @@
 """The scaling curve of the book's models, and what a step costs on this machine.
 
-    python benchmarks/scaling.py [curve] [speed] [again]
+    python benchmarks/scaling.py [curve] [speed] [compiled] [again]
 
 One thread. Recorded row by row in `zh/recorded/scaling.json`; what is there is kept, unless `again`
 is given.
 
 curve   `zh.scaling.GRID`: seven budgets over two decades, three sizes each, two seeds; and one run
         with twice the largest budget, which no fit sees. Ten minutes on one core of 2026.
-speed   milliseconds of a training step in float32, under bf16 autocast, and compiled, all three in
-        turns; it needs a C++ compiler for the last (without one it says so and records the others).
+speed   milliseconds of a training step in float32 and under bf16 autocast, in turns.
+compiled  the same beside `torch.compile`. It needs a C++ compiler, and minutes for the first step;
+        without one it says so.
 """
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ import torch
 from zh import gpt_ladder, recorded, scaling, sizes
 from zh.gpt import GPT, GPTConfig, optimizer
 
-SPEED = {"4 x 128": (dict(vocab=65, block=64, layers=4, heads=4, dim=128), 12)}
+SHAPE, TEXTS = dict(vocab=65, block=64, layers=4, heads=4, dim=128), 12
 TURNS = 8
 
 
 def save(result: dict) -> None:
     seconds = sum(row["cpu"] for key in ("curve", "beyond") for row in result.get(key, [])) + sum(
-        row["seconds"] for row in result.get("speed", []))
+        result[key]["seconds"] for key in ("speed", "compiled") if key in result)
     recorded.save("scaling", {
         **result, **recorded.provenance("benchmarks/scaling.py", seconds),
         "command": "python benchmarks/scaling.py",
@@ -55,48 +56,51 @@ def compiler() -> bool:
     return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 
 
-def speed(result: dict) -> None:
-    rows = result.setdefault("speed", [])
-    for name, (shape, batch) in SPEED.items():
-        if any(row["name"] == name for row in rows):
-            continue
-        began = time.perf_counter()
-        ids = torch.randint(shape["vocab"], (batch, shape["block"] + 1),
-                            generator=torch.Generator().manual_seed(2))
-        x, y = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
-        model = GPT(GPTConfig(**shape), generator=torch.Generator().manual_seed(1))
-        losses = {"float32": model.loss}
-        if compiler():
-            losses["compiled"] = torch.compile(model.loss)
-        else:
-            print("no C++ compiler (g++ or clang++): torch.compile is left out")
+def in_turns(kinds: tuple[str, ...]) -> dict:
+    """Milliseconds of a step of SHAPE for each kind, taking turns: medians."""
+    began = time.perf_counter()
+    ids = torch.randint(SHAPE["vocab"], (TEXTS, SHAPE["block"] + 1),
+                        generator=torch.Generator().manual_seed(2))
+    x, y = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+    model = GPT(GPTConfig(**SHAPE), generator=torch.Generator().manual_seed(1))
+    move, fast = optimizer(model, 1e-4), torch.compile(model.loss)
 
-        def step(kind: str) -> float:
-            move.zero_grad()
-            start = time.process_time()
-            with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bf16"):
-                loss = losses.get(kind, model.loss)(x, y)
-            loss.backward()
-            move.step()
-            return 1000 * (time.process_time() - start)
+    def step(kind: str) -> float:
+        move.zero_grad()
+        start = time.process_time()
+        with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bf16"):
+            loss = (fast if kind == "compiled" else model.loss)(x, y)
+        loss.backward()
+        move.step()
+        return 1000 * (time.process_time() - start)
 
-        move = optimizer(model, 1e-4)
-        kinds = ["float32", "bf16", *(k for k in losses if k != "float32")]
+    for kind in kinds:
+        step(kind)                                             # the first one compiles
+    took = {kind: [] for kind in kinds}
+    for _ in range(TURNS):
         for kind in kinds:
-            step(kind)                                         # the first one compiles
-        took = {kind: [] for kind in kinds}
-        for _ in range(TURNS):
-            for kind in kinds:
-                took[kind].append(step(kind))
-        rows.append({"name": name, "batch": batch, "shape": shape,
-                     "ms": {k: statistics.median(v) for k, v in took.items()},
-                     "step": sizes.count(GPTConfig(**shape), batch)["step"],
-                     **recorded.made(time.perf_counter() - began)})
-        save(result)
-        print(name, {k: round(v, 1) for k, v in rows[-1]["ms"].items()}, flush=True)
+            took[kind].append(step(kind))
+    return {"shape": SHAPE, "batch": TEXTS, "step": sizes.count(GPTConfig(**SHAPE), TEXTS)["step"],
+            "ms": {kind: statistics.median(ms) for kind, ms in took.items()},
+            **recorded.made(time.perf_counter() - began)}
 
 
-PARTS = {"curve": curve, "speed": speed}
+def speed(result: dict, part: str = "speed", other: str = "bf16") -> None:
+    if part in result:
+        return
+    result[part] = in_turns(("float32", other))
+    save(result)
+    print(part, {k: round(v, 1) for k, v in result[part]["ms"].items()}, flush=True)
+
+
+def compiled(result: dict) -> None:
+    if compiler():
+        speed(result, "compiled", "compiled")
+    else:
+        print("no C++ compiler (g++ or clang++): torch.compile is left out")
+
+
+PARTS = {"curve": curve, "speed": speed, "compiled": compiled}
 
 
 def main() -> None:
@@ -106,7 +110,7 @@ def main() -> None:
     for part in parts:
         if again:
             for key in {"curve": ("curve", "beyond")}.get(part, (part,)):
-                result[key] = []
+                result.pop(key, None)
         PARTS[part](result)
 
 

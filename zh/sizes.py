@@ -55,7 +55,7 @@ def operations(c: GPTConfig) -> dict[str, int]:
 
 
 def rules(c: GPTConfig) -> dict[str, int]:
-    """The rules of thumb for training a token: 6 N, with N all parameters or those of the layers."""
+    """Rules of thumb for training a token: 6 N, N all parameters or those of the layers."""
     p = parameters(c)
     return {"6N": 6 * p["all"],
             "6N without tables": 6 * (p["all"] - p["tokens"] - p["places"] - p["head"])}

@@ -1,4 +1,4 @@
-"""`python -m zh.gpt train` under torchrun: two processes, one run. A killed one ends it, with words."""
+"""`python -m zh.gpt train` under torchrun: two processes, one run; a killed one ends it."""
 import csv
 import os
 import signal

@@ -52,6 +52,7 @@ const STYLE = `
 .zh-lab .zh-sizes table { width: 100%; }
 .zh-sizes th { font-weight: 400; text-align: left !important; }
 .zh-sizes tr:last-child { font-weight: 600; } .zh-sizes tr:last-child th { font-weight: 600; }
+.zh-sizes td { white-space: nowrap; }
 .zh-sizes i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; }
 .zh-sizes svg { display: block; width: 100%; height: 22px; }
 `;
@@ -86,7 +87,7 @@ export default {
         x += w;
         return rect;
       }));
-      return el("div", { "data-table": name }, el("p", { class: "zh-sizes-title" }, title), bar, scroller(title, el("table", null, el("tbody", null, rows.map(([key, text, n, hue]) =>
+      return el("div", { "data-table": name }, el("p", { class: "zh-sizes-title" }, title), bar.firstChild && bar, scroller(title, el("table", null, el("tbody", null, rows.map(([key, text, n, hue]) =>
         el("tr", { "data-key": key, "data-value": n }, el("th", { scope: "row" }, hue && el("i", { style: `background:${hue}` }), text),
           el("td", null, write(n)), el("td", null, hue ? `${show(100 * n / total, 2)} %` : "")))))));
     }
