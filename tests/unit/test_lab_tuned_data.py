@@ -14,6 +14,20 @@ from zh.labs import frontier, tuned
 from zh.post_training import recipes, requests
 from zh.post_training.taste import taste
 
+ATOB = """var window = globalThis;
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+function atob(text) {
+  let out = "", held = 0, have = 0;
+  for (const c of text) {
+    const v = LETTERS.indexOf(c);
+    if (v < 0) continue;
+    held = held << 6 | v; have += 6;
+    if (have < 8) continue;
+    have -= 8; out += String.fromCharCode(held >> have & 255); held &= (1 << have) - 1;
+  }
+  return out;
+}
+"""
 POINT = {"method": "m", "label": "l", "kl": 1.23456, "taste": 1, "proxy": 2, "asked": 0.5,
          "distinct": 1.0, "samples": ["m>tom"]}
 
@@ -26,11 +40,7 @@ def gpt(seed=0, **more):
 @pytest.fixture(scope="module")
 def engine():
     made = MiniRacer()
-    made.eval("var window = globalThis; function atob(t) { const a = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
-              "ghijklmnopqrstuvwxyz0123456789+/'; let o = '', b = 0, n = 0; for (const c of t) { const"
-              " v = a.indexOf(c); if (v < 0) continue; b = b << 6 | v; n += 6; if (n >= 8) { n -= 8; o"
-              " += String.fromCharCode(b >> n & 255); b &= (1 << n) - 1; } } return o; }"
-              + labs.classic("base") + labs.classic("tuned"))
+    made.eval(ATOB + labs.classic("base") + labs.classic("tuned"))
     yield made
     made.close()
 
@@ -66,8 +76,8 @@ def test_the_page_judges_as_the_package_does(engine):
 def test_an_answer_of_the_page_ends_at_the_mark_or_is_cut(engine):
     packed = tuned.pack({"one": gpt(3)})
     said = json.loads(engine.eval(
-        f"(() => {{ const p = {page.to_json(packed)}, n = zhLabs.tuned.network(p.models[0]); let u ="
-        " 0.1; return JSON.stringify(Array.from({length: 20}, () => zhLabs.tuned.answer(n, "
+        f"(() => {{ const p = {page.to_json(packed)}, n = zhLabs.tuned.network(p.models[0]);"
+        " let u = 0.1; return JSON.stringify(Array.from({length: 20}, () => zhLabs.tuned.answer(n, "
         "p.models[0], 'm', () => (u = (u * 997.13 + 0.77) % 1), p, 1))); })()"))
     for one in said:
         assert "." not in one["text"] and len(one["text"]) <= requests.LONGEST

@@ -97,6 +97,30 @@ def test_a_file_that_is_no_lab_is_refused(folder, old, new, words):
         labs.classic("double")
 
 
+SHARING = """import { rng } from "./base.js";
+import { five } from "./network.js";
+export default {
+  render({ model, el }) { el.text = String(five() + rng(1)() * 0); return () => {}; },
+};
+"""
+
+
+def test_a_lab_may_import_from_a_shared_module_too(folder, engine):
+    (folder / "network.js").write_text(
+        'import { show } from "./base.js";\nexport function five() { return +show(5); }\n', "utf8")
+    (folder / "double.js").write_text(SHARING, "utf8")
+    run = "(() => { const el = { classList: { add() {} }, setAttribute() {} };" \
+          " LAB.render({ model: { get: () => 0 }, el }); return el.text; })()"
+    engine.eval(labs.classic("base") + labs.classic("double"))
+    assert engine.eval(run.replace("LAB", "zhLabs.double")) == "5"
+    engine.eval(labs.module("double").replace("export default", "globalThis.made ="))
+    assert engine.eval(run.replace("LAB", "made")) == "5"
+    assert "network" not in labs.names()
+    (folder / "double.js").write_text(SHARING.replace("{ five }", "{ six }"), "utf8")
+    with pytest.raises(ValueError, match="imports what network.js has not: six"):
+        labs.classic("double")
+
+
 def test_an_unknown_lab_names_those_that_exist(folder):
     with pytest.raises(ValueError, match="no lab 'duble'. Did you mean 'double'.*exist: double"):
         labs.lab("duble", name="lab-x", title="X")

@@ -13,7 +13,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from zh.gpt import GPT, GPTConfig
-from zh.post_training import dpo, exact, flattery, policy, recipes, requests, reward, taste, transfer
+from zh.post_training import (
+    dpo,
+    exact,
+    flattery,
+    policy,
+    recipes,
+    requests,
+    reward,
+    taste,
+    transfer,
+)
 from zh.post_training.exact import Toy
 
 REWARDS = torch.tensor([1.0, 2.0, 0.0, 1.5]).double()
@@ -212,7 +222,8 @@ def test_improve_raises_the_reward_and_leaves_the_reference():
     def paid(ids):
         return (ids[:, 2] == 5).float()                   # begins with e
 
-    course = policy.improve(moved, model, paid, steps=25, beta=0.0, generator=gen(2), lr=1e-2)
+    course = policy.improve(moved, model, paid, steps=25, beta=0.0, generator=gen(2), lr=1e-2,
+                            requests=4, group=4)
     assert len(course.rewards) == len(course.kls) == 25
     assert sum(course.rewards[-5:]) > sum(course.rewards[:5]) + 1
     assert course.kls[0] == pytest.approx(0, abs=1e-4) and course.kls[-1] > 0.3

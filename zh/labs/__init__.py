@@ -2,9 +2,10 @@
 
 A lab is ``zh/labs/<name>.js``. It imports from ``base.js``, in its first line, and has one
 ``export default { render({ model, el }) { ... } }``. In a second line it may import from a module
-that labs share (``network.js``, a GPT); that module's text then becomes part of the lab. The same file is a widget in a kernel (through
-anywidget) and, in the static page, a classic script that also works when the page is opened from
-disk, where a browser loads no modules. Both are made from it by the plain text rules below.
+that labs share (``network.js``, a GPT); that module's text then becomes part of the lab. The same
+file is a widget in a kernel (through anywidget) and, in the static page, a classic script that also
+works when the page is opened from disk, where a browser loads no modules. Both are made from it by
+the plain text rules below.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _IMPORT = re.compile(
     r'^import\s*(?:\{(?P<names>[^}]*)\}|\*\s*as\s+(?P<space>\w+))\s*from\s*"\./base\.js";?[ \t]*\n'
 )
 _SHARED = re.compile(
-    r'^import\s*\{(?P<names>[^}]*)\}\s*from\s*"\./(?P<file>' + "|".join(SHARED) + r')\.js";?[ \t]*\n'
+    r'^import\s*\{(?P<names>[^}]*)\}\s*from\s*"\./(?P<file>'
+    + "|".join(SHARED)
+    + r')\.js";?[ \t]*\n'
 )
 _EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function\*?|const|let|class)\s+(\w+))", re.M)
 _DEFAULT = "export default {"

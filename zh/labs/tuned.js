@@ -83,7 +83,7 @@ export default {
       const head = (name) => el("th", { scope: "col" }, name);
       table.replaceChildren(el("thead", null, el("tr", null, head("model"), head(`ends in ${asked}`), head("rater"), head("different"), el("th", { scope: "col", style: "text-align:left" }, `the first ${SHOWN} answers`))),
         el("tbody", null, nets.map(({ one }, k) => el("tr", { "data-model": one.name, "data-asked": mean(found[k], "asked"), "data-points": mean(found[k], "points") }, el("th", { scope: "row", style: "text-align:left;font-weight:600;min-width:9rem" }, one.name),
-          el("td", null, percent(mean(found[k], "asked"))), el("td", null, mean(found[k], "points").toFixed(1).replace("-", "−")), el("td", null, percent(kinds[k])),
+          el("td", { style: "white-space:nowrap" }, percent(mean(found[k], "asked"))), el("td", null, mean(found[k], "points").toFixed(1).replace("-", "−")), el("td", null, percent(kinds[k])),
           el("td", { style: "text-align:left;white-space:nowrap" }, found[k].slice(0, SHOWN).map((a) => el("span", { class: a.asked ? "zh-ok" : "zh-no", style: "margin-right:.8rem" }, (a.text || "(nothing)") + (a.ended ? "" : "…"))))))));
       root.dataset.drawn = DRAWN;
       say(`${DRAWN} answers of each to ${asked}. Ends in ${asked}: ${nets.map(({ one }, k) => `${one.name} ${percent(mean(found[k], "asked"))}`).join(", ")}.`);

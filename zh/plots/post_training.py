@@ -53,7 +53,7 @@ def learned_taste(steps: list, train: list, new_pairs: list, ceiling: float) -> 
     ax.axhline(ceiling, color=INK, linewidth=0.9, linestyle=":")
     ax.text(steps[-1], ceiling, "the rater's own taste", va="bottom", ha="right", fontsize=10)
     ax.set(xlabel="step", ylabel="accuracy")
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper left")
     return fig
 
 
@@ -80,7 +80,8 @@ def kl_frontier(points: list[dict], key: str = "taste") -> Figure:
         ax.plot([p["kl"] for p in own], [p[key] for p in own], mark + "-", ms=6, color=color,
                 linewidth=0.9, label=method)
         for p in own:
-            ax.annotate(p["label"], (p["kl"], p[key]), xytext=(4, 4),
+            up = 4 if methods.index(method) % 2 else -12           # so that fewer overlap
+            ax.annotate(p["label"], (p["kl"], p[key]), xytext=(4, up),
                         textcoords="offset points", fontsize=9)
     ax.set(xlabel="KL from the finetuned model, nats an answer", ylabel=key)
     ax.legend()

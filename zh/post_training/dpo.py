@@ -22,10 +22,11 @@ from zh.gpt import GPT
 from zh.post_training.requests import log_p
 
 
-def dpo_loss(winner: torch.Tensor, loser: torch.Tensor, ref_winner: torch.Tensor,
-             ref_loser: torch.Tensor, beta: float) -> torch.Tensor:
-    """Mean over pairs, from the log-probabilities of whole answers, (N,) each."""
-    r_winner = beta * (winner - ref_winner)      # the reward that the policy implies
+def dpo_loss(winner: torch.Tensor, loser: torch.Tensor,
+             ref_winner: torch.Tensor, ref_loser: torch.Tensor,
+             beta: float) -> torch.Tensor:
+    """Mean over pairs, from log-probabilities of whole answers, (N,) each."""
+    r_winner = beta * (winner - ref_winner)      # implied by the policy
     r_loser = beta * (loser - ref_loser)
     return -F.logsigmoid(r_winner - r_loser).mean()
 

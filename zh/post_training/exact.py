@@ -47,10 +47,12 @@ def objective(log_p: torch.Tensor, reference: torch.Tensor, reward: torch.Tensor
     return (log_p.exp() * reward).sum(-1) - beta * kl(log_p, reference)
 
 
-def tilted(reference: torch.Tensor, reward: torch.Tensor, beta: float) -> torch.Tensor:
+def tilted(reference: torch.Tensor, reward: torch.Tensor,
+           beta: float) -> torch.Tensor:
     """The policy that makes the most of `objective`: its log-probabilities."""
     if not beta > 0:
-        raise ValueError(f"beta is {beta}; without a penalty the best policy is one answer.")
+        raise ValueError(f"beta is {beta}; without a penalty the best policy "
+                         "is one answer.")
     return (reference + reward / beta).log_softmax(-1)
 
 

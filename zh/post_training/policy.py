@@ -17,7 +17,7 @@ Schulman et al. 2017); a learnt baseline.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -75,42 +75,52 @@ class Course:
     watched: list[dict] = field(default_factory=list)
 
 
-def improve(policy: GPT, reference: GPT, reward: Callable[[torch.Tensor], torch.Tensor], *,
-            steps: int, beta: float, generator: torch.Generator, lr: float = 3e-3,
+def improve(policy: GPT, reference: GPT, reward: Callable, *, steps: int,
+            beta: float, generator: torch.Generator, lr: float = 3e-3,
             requests: int = 8, group: int = 8, kind: str = "group",
-            letters: Sequence[str] = data.ALPHABET[1:],
-            watch: Callable[[int, GPT, torch.Tensor], dict | None] | None = None) -> Course:
-    """Move `policy` towards what `reward(ids) -> (B,)` rewards; the reference stays as it is.
+            letters: str = data.ALPHABET[1:],
+            watch: Callable | None = None) -> Course:
+    """Move `policy` towards what `reward(ids) -> (B,)` rewards.
 
-    letters: what is asked for, drawn evenly. watch(step, policy, ids): whatever it returns, unless
-    that is None, is kept in `Course.watched`. Raises ValueError where the reward is not finite.
+    The reference stays as it is. letters: what is asked for, drawn evenly.
+    watch(step, policy, ids): whatever it returns, unless that is None, is
+    kept in `Course.watched`. Raises ValueError where beta is below 0 or a
+    reward is not finite.
     """
-    if beta < 0:
-        raise ValueError(f"beta is {beta}; it is 0 or more. A negative one pays for going away.")
-    optimizer = torch.optim.Adam(policy.parameters(), lr=lr, betas=(0.9, 0.95))
-    choice = torch.tensor(data.encode("".join(letters)))
-    course = Course()
+    check(beta)
+    optimizer = torch.optim.Adam(policy.parameters(), lr, betas=(0.9, 0.95))
+    choice, course = torch.tensor(data.encode(letters)), Course()
     for step in range(steps):
-        asked = choice[torch.randint(len(choice), (requests,), generator=generator)]
-        ids = write(policy, asked.repeat_interleave(group), generator)      # (B, T)
-        scores = reward(ids)                                                # (B,)
-        if not scores.isfinite().all():
-            raise ValueError(f"step {step}: a reward is {scores[~scores.isfinite()][0]}.")
-        ids = ids[:, :GIVEN + int(counts(ids).sum(1).max())]                # no more than is used
-        log_ps = log_p(policy, ids)                                         # (B, T - 1)
+        rows = torch.randint(len(choice), (requests,), generator=generator)
+        asked = choice[rows].repeat_interleave(group)
+        ids = write(policy, asked, generator)                  # (B, T)
+        scores = reward(ids)                                   # (B,)
+        check(beta, scores, step)
+        ids = ids[:, :GIVEN + int(counts(ids).sum(1).max())]   # what is used
+        log_ps = log_p(policy, ids)                            # (B, T - 1)
         with torch.no_grad():
             before = log_p(reference, ids)
         paid = penalised(scores, log_ps.detach(), before, beta)
-        better = advantages(paid.view(requests, group), kind).flatten()     # (B,)
-        loss = policy_loss(log_ps, better)
+        better = advantages(paid.view(requests, group), kind)
+        loss = policy_loss(log_ps, better.flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         course.rewards.append(scores.mean().item())
-        course.kls.append((log_ps.detach() - before).sum(1).mean().item())
-        if watch is not None and (seen := watch(step, policy, ids)) is not None:
+        course.kls.append((log_ps - before).sum(1).mean().item())
+        seen = watch(step, policy, ids) if watch else None
+        if seen is not None:
             course.watched.append(seen)
     return course
+
+
+def check(beta: float, scores: torch.Tensor | None = None, step: int = 0) -> None:
+    """Raise ValueError for a beta that is no penalty, or rewards that are no numbers."""
+    if beta < 0:
+        raise ValueError(f"beta is {beta}; it is 0 or more. A negative one pays for going away.")
+    if scores is not None and not scores.isfinite().all():
+        raise ValueError(f"step {step}: a reward is {scores[~scores.isfinite()][0]}; it must be a "
+                         "finite number for every answer.")
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import torch
 
 from zh import data, training
 from zh.gpt import GPT, GPTConfig, draw_blocks, optimizer
-from zh.post_training.requests import BLOCK, VOCAB, counts, log_p, rows
+from zh.post_training.requests import BLOCK, VOCAB, counts, log_p
 
 SIZES = dict(vocab=VOCAB, block=BLOCK, layers=2, heads=4, dim=32, inner=64, std=0.1)
 
@@ -25,12 +25,12 @@ def pretrain(names: Sequence[str], generator: torch.Generator, steps: int = 200)
     model = GPT(GPTConfig(**SIZES), generator=generator)
     training.train(model, draw_blocks(ids, BLOCK, 64), steps, generator=generator,
                    optimizer=optimizer(model, 1e-2), progress=False,
-                   lr=training.cosine(1e-2, steps, warmup=30))
+                   lr=training.cosine(1e-2, steps, warmup=min(30, steps - 1)))
     return model.eval()
 
 
 def masked_loss(model: GPT, ids: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over what counts: the letters of the answers, and their end."""
+    """Mean cross-entropy over the letters of the answers, and their end."""
     return -log_p(model, ids).sum() / counts(ids).sum()
 
 
@@ -44,6 +44,6 @@ def finetune(base: GPT, ids: torch.Tensor, generator: torch.Generator, steps: in
         return chosen, chosen
 
     training.train(model, draw, steps, generator=generator, optimizer=optimizer(model, lr),
-                   lr=training.cosine(lr, steps, warmup=20), progress=False,
+                   progress=False, lr=training.cosine(lr, steps, warmup=min(20, steps - 1)),
                    loss=lambda model, x, _: loss(model, x))
     return model.eval()

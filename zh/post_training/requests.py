@@ -1,7 +1,7 @@
 """Requests and answers: "n>" asks for a name that ends in n, and "martin." answers it.
 
     vocabulary: the letters of zh.data.ALPHABET, whose "." ends a name, and the sign ">"
-    ids = rows(["martin", "ada"])            # (2, T): "n>martin.", "a>ada." and marks behind the end
+    ids = rows(["martin", "ada"])            # (2, T): "n>martin.", "a>ada.", marks behind the end
     ids = write(model, asked, generator)     # asked (B,) letters -> (B, T), drawn from the model
     log_p(model, ids)                        # (B, T - 1): of each token of the answers, 0 elsewhere
 
@@ -57,10 +57,11 @@ def requests(letters: Sequence[str] | torch.Tensor) -> torch.Tensor:
 def counts(ids: torch.Tensor) -> torch.Tensor:
     """Which targets ids[:, 1:] belong to an answer: booleans (B, T - 1).
 
-    The letters of the answer and the mark that ends it; not the request, not what follows the end.
+    The letters of the answer and the mark that ends it; not the request,
+    not what follows the end.
     """
     end = (ids == 0).int()
-    before = end.cumsum(1) - end                                    # marks before each place
+    before = end.cumsum(1) - end                       # marks before a place
     inside = before == 0
     inside[:, :GIVEN] = False
     return inside[:, 1:]
@@ -80,9 +81,9 @@ def obeys(ids: torch.Tensor) -> torch.Tensor:
 
 
 def log_p(model: GPT, ids: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each token of the answers: (B, T - 1), 0 at what does not count."""
-    scores = model(ids[:, :-1]).log_softmax(-1)            # (B, T - 1, V)
-    chosen = scores.gather(2, ids[:, 1:, None])[:, :, 0]   # the token that follows
+    """Log-probability of each token of the answers, else 0: (B, T - 1)."""
+    scores = model(ids[:, :-1]).log_softmax(-1)        # (B, T - 1, V)
+    chosen = scores.gather(2, ids[:, 1:, None])[:, :, 0]   # what follows
     return chosen.masked_fill(~counts(ids), 0)
 
 

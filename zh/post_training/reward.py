@@ -25,7 +25,7 @@ from zh.post_training.requests import GIVEN, counts
 
 def prefer(first: torch.Tensor, second: torch.Tensor,
            generator: torch.Generator) -> torch.Tensor:
-    """Whether a rater with these rewards (N,) prefers the first: (N,) of booleans, drawn."""
+    """Whether a rater with these rewards prefers the first: (N,), drawn."""
     p = torch.sigmoid(first - second)                      # (N,)
     return torch.rand(p.shape, generator=generator) < p
 
