@@ -10,7 +10,7 @@ from tests.conftest import CHAPTERS, PAGES, ROOT
 from tests.prose import cells, prose, typed_numbers, words
 from zh import exercises
 
-# the bug clinic is no lesson: all of it is bugs, an exercise each, and none has a place for the rest
+# the bug clinic is no lesson: a case has an exercise, and no place for the rest
 OTHERS = ("book/intro", "book/diagnostics_lab", "book/bug_clinic", "book/claims", "book/colophon")
 LESSONS = [name for name in CHAPTERS if name not in OTHERS]
 MAX_LINES = 15  # of a cell, comments and blank lines aside; more where code is shown whole
