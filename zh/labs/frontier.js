@@ -23,7 +23,13 @@ export default {
     const order = [...points.keys()].sort((a, b) => points[a].kl - points[b].kl), rank = () => order.indexOf(chosen());
     const move = (by) => s.set({ chosen: order[Math.max(0, Math.min(order.length - 1, rank() + by))] });
     const pick = select(points.map((p, i) => [i, called(p)]), (i) => s.set({ chosen: i })), up = select(HEIGHTS, (k) => s.set({ height: k }));
-    const picture = svg("svg", { viewBox: "0 0 600 360", role: "img", style: "display:block;width:100%" });
+    const picture = svg("svg", { viewBox: "0 0 600 360", role: "img", style: "display:block;width:100%;cursor:pointer", onclick: nearestTo });
+    let places = []; // [index, x, y] of what is drawn, in units of the picture
+    function nearestTo(event) {
+      const box = picture.getBoundingClientRect(), px = 600 * (event.clientX - box.x) / box.width, py = 360 * (event.clientY - box.y) / box.height;
+      const far = ([, x, y]) => Math.hypot(x - px, y - py), best = places.reduce((a, b) => (far(b) < far(a) ? b : a));
+      if (far(best) < 40) s.set({ chosen: best[0] });
+    }
     const numbers = el("tbody"), list = el("ul", { class: "zh-drawn" }), heading = el("p", { style: "margin:.8rem 0 .2rem" }, el("strong"));
     root.append(el("div", { class: "zh-row" }, field("policy", pick), button("Nearer", () => move(-1), { "aria-label": "The next policy nearer to the start" }), button("Further", () => move(1), { "aria-label": "The next policy further from the start" }), field("upwards", up)), picture,
       scroller("Numbers of the policy that is chosen", el("table", null, numbers)), heading, list);
@@ -44,8 +50,9 @@ export default {
         text(580, bottom + 2.4 * letters, "KL from the finetuned model, nats an answer", { "text-anchor": "end" }),
         ...methods.map((m, k) => svg("polyline", { points: order.map((i) => points[i]).filter((q) => q.method === m && q[key] !== null).map((q) => `${x(q.kl)},${y(q[key])}`).join(" "), fill: "none", stroke: HUES[k % 6], "stroke-width": 1.5, "stroke-opacity": 0.6 })),
         ...shown.map((q) => { const k = methods.indexOf(q.method) % 6, i = points.indexOf(q);
-          return svg("g", { onclick: () => s.set({ chosen: i }), style: "cursor:pointer", "data-i": i, "data-x": q.kl, "data-y": q[key] }, svg("circle", { cx: x(q.kl), cy: y(q[key]), r: 20, fill: "transparent" }),
+          return svg("g", { "data-i": i, "data-x": q.kl, "data-y": q[key] }, svg("circle", { cx: x(q.kl), cy: y(q[key]), r: 20, fill: "transparent" }),
             i === at && svg("circle", { cx: x(q.kl), cy: y(q[key]), r: 14, fill: "none", stroke: color.orange, "stroke-width": 3 }), mark(MARKS[k], x(q.kl), y(q[key]), 6, { fill: HUES[k] })); }));
+      places = shown.map((q) => [points.indexOf(q), x(q.kl), y(q[key])]);
       const row = (name, value) => el("tr", null, el("th", { scope: "row" }, name), el("td", null, value)), percent = (v) => `${Math.round(100 * v)} %`;
       numbers.replaceChildren(row("KL, nats an answer", p.method === "best of n" ? `at most ${p.kl.toFixed(2)}` : p.kl.toFixed(2)), row("what the rater would give", show(p.taste, 3)), row("what the reward model gives", show(p.proxy, 3)), row("ends as asked", percent(p.asked)),
         row("entropy, nats an answer", p.entropy === null ? "not measured" : p.entropy.toFixed(1)), row("different answers", percent(p.distinct)));
