@@ -295,7 +295,7 @@ CASES = [
          ("stale_gradient",)),
     Case("restless", "training", "a learning rate for another network", rate_broken, rate,
          run_rate, check_rate, ("too_fast",)),
-    Case("one-layer-runs", "training", "the rates of the layers in reverse", groups_broken,
+    Case("should-have-stayed", "training", "the rates of the layers in reverse", groups_broken,
          groups, run_groups, check_groups),
     Case("order-matters", "training", "eval() forgotten", held_out_broken, held_out,
          run_held_out, check_held_out, ("validation_in_training_mode",)),

@@ -154,9 +154,9 @@ EXERCISES = [
         TRAIN_MODE: "Then it would run, and give another number.",
         ONE: "The training ran to its end: it is the evaluation that stops.",
     }, "Thirty-two examples and thirty-two features: only there do both axes fit."),
-    diagnosis("one-layer-runs", "One layer runs away", REVERSED, {
+    diagnosis("should-have-stayed", "A table that should have stayed", REVERSED, {
         TOO_HIGH: "The loss falls slowly, and without a jump.",
         DEAD: "Then nothing below the dead units would move.",
         LAST: "It moves: little, but it moves.",
-    }, "The layer that was to stand nearly still moves most."),
+    }, "The layer that was to stand nearly still moves as the others do."),
 ]
