@@ -19,11 +19,6 @@ def test_rewarded_shows_means_of_stretches():
     assert lines(left)["a"] == [0.5, 2.5] and list(right.lines[0].get_ydata()) == [0, 4]
 
 
-def test_spreads_has_a_bar_for_each_score_and_kind():
-    ax, = plots.spreads_of({"none": [1, 2], "mean": [0.5, 1]}).axes
-    assert [bar.get_height() for bar in ax.patches] == [1, 2, 0.5, 1]
-
-
 def test_learned_taste_has_both_parts_and_the_ceiling():
     ax, = plots.learned_taste([1, 2], [0.6, 0.9], [0.6, 0.7], 0.8).axes
     shown = lines(ax)

@@ -122,7 +122,6 @@ from zh.plots.post_training import (
     kl_frontier,
     learned_taste,
     rewarded,
-    spreads_of,
 )
 from zh.plots.scaling import (
     budgets,

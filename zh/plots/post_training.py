@@ -30,21 +30,6 @@ def rewarded(courses: dict, width: int = 5) -> Figure:
     return fig
 
 
-def spreads_of(estimates: dict) -> Figure:
-    """Spread of gradient estimates: {name: [spread of each parameter's]}."""
-    fig, ax = new(size=(6.0, 2.8))
-    count = len(next(iter(estimates.values())))
-    wide = 0.8 / len(estimates)
-    for i, ((name, values), color) in enumerate(
-            zip(estimates.items(), (GREY, BLUE, GREEN, ORANGE), strict=False)):
-        ax.bar([x + (i - (len(estimates) - 1) / 2) * wide for x in range(count)], values, wide,
-               color=color, label=name)
-    ax.set_xticks(range(count), [str(i + 1) for i in range(count)])
-    ax.set(xlabel="score of the toy", ylabel="standard deviation")
-    ax.legend(ncols=2)
-    return fig
-
-
 def learned_taste(steps: list, train: list, new_pairs: list, ceiling: float) -> Figure:
     """Accuracy of a reward model over its steps, on what it learns from and on new pairs."""
     fig, ax = new(size=(6.0, 2.9))

@@ -54,10 +54,3 @@ def tilted(reference: torch.Tensor, reward: torch.Tensor,
         raise ValueError(f"beta is {beta}; without a penalty the best policy "
                          "is one answer.")
     return (reference + reward / beta).log_softmax(-1)
-
-
-def best_of(reference: torch.Tensor, reward: torch.Tensor, n: int) -> torch.Tensor:
-    """Log-probabilities of the best of n draws (the first of equals is the likelier by order)."""
-    order = reward.argsort(stable=True)
-    below = torch.cat([torch.zeros(1, dtype=reference.dtype), reference[order].exp().cumsum(0)])
-    return (below[1:] ** n - below[:-1] ** n).log()[order.argsort()]
