@@ -353,6 +353,28 @@ def test_a_recorder_that_is_forgotten_holds_no_compiled_code_back():
     assert counter.frame_count == 1
 
 
+def test_a_validation_inside_a_recorded_step_is_no_eval_mode():
+    model, (x, y) = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), batch()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Recorder(model, every=1) as recorder:
+        for forgotten in (False, True):
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            model.eval()
+            with torch.no_grad():
+                model(x)
+            if not forgotten:
+                model.train()
+            recorder.step(loss)
+        assert [record.training for record in recorder.records] == [True, True]
+        loss = F.cross_entropy(model(x), y)            # this one trains in eval mode
+        loss.backward()
+        recorder.step(loss)
+        assert recorder.records[-1].training is False
+
+
 def test_a_compiled_part_keeps_its_name():
     torch.manual_seed(0)
     model = nn.Sequential(torch.compile(nn.Linear(6, 8), backend="eager"), nn.Linear(8, 3))

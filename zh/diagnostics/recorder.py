@@ -327,7 +327,8 @@ class _Sample:
         """The model is called: look at what it is called with."""
         if not self.open:
             return
-        self.record.training = self.recorder.model.training
+        if torch.is_grad_enabled():                # a validation in between is another matter
+            self.record.training = self.recorder.model.training
         x = _first_tensor(args)
         if x is not None and x not in self.seen:
             rows = x.reshape(len(x), -1) if x.ndim > 1 and x.is_floating_point() else x
