@@ -60,6 +60,15 @@ UNUSED = (
 # -- one page -------------------------------------------------------------------------------------
 
 
+def without_bootstrap(html: str) -> str:
+    """Drop Bootstrap's script, the largest of a page, where all that it does is to draw the titles
+    of five buttons in its own way and to show a button that leads back to the top."""
+    html = re.sub(r'<(?:script|link)[^>]*/bootstrap\.js[^>]*>(?:</script>)?\n?', "", html)
+    html = re.sub(r'<button[^>]*id="pst-back-to-top".*?</button>\n?', "", html, flags=re.S)
+    html = html.replace(' data-bs-placement="bottom"', "").replace(' data-bs-toggle="tooltip"', "")
+    return html.replace(' data-bs-title="', ' title="')
+
+
 def scripts(html: str, is_search: bool) -> str:
     """Drop the scripts that the page does not use, defer the rest, set the theme at once."""
 
@@ -74,6 +83,8 @@ def scripts(html: str, is_search: bool) -> str:
         return tag.replace("<script ", "<script defer ", 1)
 
     html = re.sub(r'<script[^>]*\ssrc="([^"]*)"[^>]*></script>\n?', script, html)
+    if not re.search(r'data-bs-toggle="(?!tooltip)', html):
+        html = without_bootstrap(html)
     html = re.sub(r"<script>const THEBE_JS_URL.*?</script>", "", html, flags=re.S)
     html = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", html, flags=re.S)
     html = re.sub(r"<script>kernelName[^<]*</script>", "", html)

@@ -157,6 +157,17 @@ def test_every_picture_has_a_text(site):
     assert not bad, "\n".join(bad)
 
 
+def test_no_page_carries_bootstrap_for_the_titles_of_its_buttons(site):
+    for path in html_files(site):
+        page = soup(path)
+        assert not page.select('[data-bs-toggle="tooltip"]'), path
+        asks = page.select('[src*="bootstrap.js"], [href*="bootstrap.js"]')
+        assert bool(asks) == bool(page.select("[data-bs-toggle]")), path
+        bare = [b for b in page.find_all("button")
+                if not (b.get_text(strip=True) or b.get("title") or b.get("aria-label"))]
+        assert not bare, f"{path}: {bare[0]}"
+
+
 def test_no_word_of_this_machine(site):
     """A path of the machine that built the site tells nobody anything and makes builds differ."""
     root = str(Path(__file__).resolve().parents[2])
