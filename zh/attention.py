@@ -331,7 +331,7 @@ class Cache:
 
     def add(self, k: torch.Tensor,
             v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append k, v (B, heads, T, size); returns all, (B, heads, length, size)."""
+        """Append k, v (B, heads, T, size); returns (B, heads, length, size)."""
         B, heads, T, size = k.shape
         start, end = self.length, self.length + T
         if end > self.block:

@@ -20,6 +20,7 @@ al. 2022 (DeepDiagnosis); Schneider, Dangel and Hennig 2021 (Cockpit).
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -171,8 +172,13 @@ class Diagnosis:
                 f"<p>Not visible from here:</p>{_list_html('ul', self.unseen)}</div>")
 
 
+def _html(text: str) -> str:
+    """A sentence, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", page.escape(text))
+
+
 def _list_html(tag: str, texts: list[str]) -> str:
-    return f"<{tag}>{''.join(f'<li>{page.escape(t)}</li>' for t in texts)}</{tag}>"
+    return f"<{tag}>{''.join(f'<li>{_html(t)}</li>' for t in texts)}</{tag}>"
 
 
 def _finding_html(f: Finding) -> str:
@@ -183,8 +189,8 @@ def _finding_html(f: Finding) -> str:
               f"<p>Try, in this order:</p>{_list_html('ol', f.remedies)}")
     if f.follows:
         advice = f"<details><summary>Causes, and what to try</summary>{advice}</details>"
-    return (f"<li><p><strong>{page.escape(f.what)}</strong>{where}{because}</p>"
-            f"<p>Evidence (<code>{page.escape(f.code)}</code>): {page.escape(f.evidence)}.</p>"
+    return (f"<li><p><strong>{_html(f.what)}</strong>{where}{because}</p>"
+            f"<p>Evidence (<code>{page.escape(f.code)}</code>): {_html(f.evidence)}.</p>"
             f"{advice}</li>")
 
 
