@@ -12,6 +12,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+expect.set_options(timeout=20_000)  # what has not happened by then, on a busy machine too, does not
 OPEN = """node => { for (let fold = node; (fold = fold.parentElement.closest("details")); )
     fold.open = true; }"""
 # Controls in sight that a finger misses, or that stand outside the window
