@@ -40,6 +40,17 @@ def _kept_out(node) -> tuple[bool, bool]:
     return False, folded
 
 
+def _in_link(text) -> bool:
+    """Does this text stand between the tags of a link that is written as HTML?"""
+    before = []
+    for node in text.parent.children:
+        if node is text:
+            break
+        before.append(node)
+    tags = [node.astext() for node in before if isinstance(node, nodes.raw)]
+    return bool(tags) and tags[-1].startswith("<a ")
+
+
 def join_texts(document) -> None:
     """Lines of a paragraph are texts of their own; a term may go over their end."""
     for parent in list(document.findall(nodes.TextElement)):
@@ -54,7 +65,7 @@ def first_uses(document, terms: dict[str, str]) -> dict[nodes.Text, list[re.Matc
     best: dict[str, tuple[bool, nodes.Text, re.Match]] = {}
     for text in document.findall(nodes.Text):
         out, folded = _kept_out(text)
-        for match in () if out else found.finditer(text.astext()):
+        for match in () if out or _in_link(text) else found.finditer(text.astext()):
             term = terms[re.sub(r"\s+", " ", match[1]).lower()]
             if term not in best or (best[term][0] and not folded):
                 best[term] = (folded, text, match)

@@ -231,7 +231,7 @@ export default {
       const parts = out.looks.map((w, h) => ids.map((_, k) => w[place][k] * net.push(out, h, k, c)));
       const signed = (x) => (x >= 0 ? "+" : "") + number(x, 3), biases = out.logits[place][c] - sum(parts.map(sum));
       addsTitle.textContent = `What each head adds to the score of ${quoted(vocabulary[c])}`;
-      adds.replaceChildren(el("thead", null, el("tr", null, ["", "adds", "most of it from"].map((h) => el("th", { scope: "col" }, h)))),
+      adds.replaceChildren(el("thead", null, el("tr", null, ["part", "adds", "most of it from"].map((h) => el("th", { scope: "col" }, h)))),
         el("tbody", null, parts.map((list, h) => {
           const k = list.reduce((best, x, i) => (Math.abs(x) > Math.abs(list[best]) ? i : best), 0);
           return el("tr", null, el("th", { scope: "row" }, `head ${h + 1}`), el("td", { "data-adds": sum(list) }, signed(sum(list))),

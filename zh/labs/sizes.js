@@ -25,7 +25,7 @@ function count({ layers, dim, heads, block, vocab, batch, dtype, optimizer }) {
 }
 
 const LAYERS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 36, 48, 64, 96], SIZE = [8, 16, 24, 32, 48, 64, 80, 96, 128], HEADS = [1, 2, 3, 4, 6, 8, 12, 16, 20, 25, 32, 64, 96];
-const BLOCKS = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192], VOCABS = [65, 96, 256, 1024, 8192, 50257, 100277], BATCHES = [1, 2, 4, 8, 12, 16, 32, 64, 128, 256, 512];
+const BLOCKS = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192], VOCABS = [65, 96, 256, 1024, 8192, 50257, 100277], BATCHES = [1, 2, 4, 6, 8, 12, 16, 32, 64, 128, 256, 512];
 const PRESETS = [
   ["this book's", { layers: 4, heads: 4, size: 16, block: 64, vocab: 96, batch: 6 }],
   ["GPT-2", { layers: 12, heads: 12, size: 64, block: 1024, vocab: 50257, batch: 8 }],
