@@ -28,18 +28,6 @@ def pattern(terms) -> re.Pattern:
     return re.compile(rf"(?<![\w-])(?!(?:{VERBS})\b)({words})(?:e?s)?(?![\w-])", re.I)
 
 
-def _kept_out(node) -> tuple[bool, bool]:
-    """Does this text stand where no link belongs? Does it stand in a fold?"""
-    folded = False
-    while node.parent is not None:
-        node = node.parent
-        cell = isinstance(node, nodes.container) and "nb_element" in node
-        if isinstance(node, NOT_PROSE) or cell or NOT_PROSE_CLASSES & set(node.get("classes", ())):
-            return True, folded
-        folded |= isinstance(node, fold)
-    return False, folded
-
-
 def _in_link(text) -> bool:
     """Does this text stand between the tags of a link that is written as HTML?"""
     before = []
@@ -49,6 +37,20 @@ def _in_link(text) -> bool:
         before.append(node)
     tags = [node.astext() for node in before if isinstance(node, nodes.raw)]
     return bool(tags) and tags[-1].startswith("<a ")
+
+
+def _kept_out(node) -> tuple[bool, bool]:
+    """Does this text stand where no link belongs? Does it stand in a fold?"""
+    if _in_link(node):
+        return True, False
+    folded = False
+    while node.parent is not None:
+        node = node.parent
+        cell = isinstance(node, nodes.container) and "nb_element" in node
+        if isinstance(node, NOT_PROSE) or cell or NOT_PROSE_CLASSES & set(node.get("classes", ())):
+            return True, folded
+        folded |= isinstance(node, fold)
+    return False, folded
 
 
 def join_texts(document) -> None:
@@ -65,7 +67,7 @@ def first_uses(document, terms: dict[str, str]) -> dict[nodes.Text, list[re.Matc
     best: dict[str, tuple[bool, nodes.Text, re.Match]] = {}
     for text in document.findall(nodes.Text):
         out, folded = _kept_out(text)
-        for match in () if out or _in_link(text) else found.finditer(text.astext()):
+        for match in () if out else found.finditer(text.astext()):
             term = terms[re.sub(r"\s+", " ", match[1]).lower()]
             if term not in best or (best[term][0] and not folded):
                 best[term] = (folded, text, match)

@@ -57,6 +57,8 @@ In the fold the learning rate stands first.
 :::{fold-end}
 :::
 
+Written by hand: <a href="#one-slope">a loss</a>.
+
 Losses are many. A *Learning
 rate* is chosen; the learning rate again. A computation graph, and a graph. The loss-free spreads.
 

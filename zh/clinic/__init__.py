@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 
-from zh.clinic import case as _case
 from zh.clinic import data_cases, measuring_cases, model_cases, training_cases
 from zh.clinic.case import Case, Fix, Patient, Run, View
 from zh.diagnostics import Diagnosis, diagnose
@@ -35,7 +34,7 @@ def admit(name: str) -> Patient:
         hint = f" Near it: {', '.join(near)}." if near else ""
         raise KeyError(f"no case {name!r} in the clinic.{hint} zh.clinic.CASES has all "
                        f"{len(CASES)}.")
-    return _case.admit(CASES[name])
+    return Patient(CASES[name])
 
 
 def healthy(patient: Patient) -> Diagnosis:

@@ -1,6 +1,6 @@
 """A case of the clinic: a part of a program, once broken and once right, and a run of each.
 
-    patient = admit(case)          # both runs, made now
+    patient = Patient(case)        # both runs, made now
     patient.broken.losses          # what the learner saw
     patient.diagnosis              # what zh.diagnostics makes of the broken run
     patient.fix                    # the two parts, line by line
@@ -131,11 +131,6 @@ class Patient:
         told = {"loss": self.broken.loss} | self.broken.seen
         lines = [f"{name}: {value:.4g}" for name, value in told.items()]
         return "\n".join(lines + ([self.broken.text] if self.broken.text else []))
-
-
-def admit(case: Case) -> Patient:
-    """Run the case twice, broken and right."""
-    return Patient(case)
 
 
 def one_line(check: Callable) -> str:

@@ -166,12 +166,12 @@ def train(asked: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
     processes.leave()
     if show.broken:                                # all is saved, and there is no one to tell
         raise show.broken
-    if outcome.why == "done" and group.first:
-        step, value = outcome.best
-        show.say(f"done: {outcome.step:,} steps; the least loss on the held-back text was "
-                 f"{value:.4f}, at step {step:,}.\n"
-                 f"It writes: python -m zh.gpt sample {folder} --stream")
     if outcome.why == "done":
+        if group.first:                            # the others have measured nothing
+            step, value = outcome.best
+            show.say(f"done: {outcome.step:,} steps; the least loss on the held-back text was "
+                     f"{value:.4f}, at step {step:,}.\n"
+                     f"It writes: python -m zh.gpt sample {folder} --stream")
         return 0
     what = "the minutes are over" if outcome.why == "time" else "stopped"
     show.say(f"{what}: step {outcome.step:,} of {settings.steps:,} is saved in {folder}. {again}")
