@@ -1,4 +1,4 @@
-"""Run: python -m pytest tests/runs/test_seq2seq.py
+"""Run: python -m pytest tests/runs/test_dates_learned.py
 
 The models of the chapter on encoder and decoder learn what the chapter says, from seeds that were
 used for nothing else, and what was recorded of them is whole.
