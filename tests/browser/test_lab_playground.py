@@ -8,6 +8,7 @@ import torch
 from playwright.sync_api import expect
 
 from tests.browser.test_site import ALL_RULES, AXE, FOUND
+from tests.rng import mulberry
 from zh import page as pages
 from zh import sampling
 from zh.gpt import window
@@ -69,16 +70,6 @@ def say(model, ids: list[int]) -> torch.Tensor:
 
 def last(model, ids: list[int]) -> torch.Tensor:
     return say(model, ids[window(len(ids), model.config.block) :])[-1]
-
-
-def mulberry(seed: int):
-    """The numbers of base.js's rng."""
-    a = seed & 0xFFFFFFFF
-    while True:
-        a = (a + 0x6D2B79F5) & 0xFFFFFFFF
-        t = (a ^ a >> 15) * (a | 1) & 0xFFFFFFFF
-        t ^= (t + ((t ^ t >> 7) * (t | 61) & 0xFFFFFFFF)) & 0xFFFFFFFF
-        yield ((t ^ t >> 14) & 0xFFFFFFFF) / 2**32
 
 
 def written(node) -> str:

@@ -1,6 +1,7 @@
 """Answers are judged: useful replies, never the answer, the same in Python and in the page."""
 
 import base64
+import itertools
 import json
 import math
 import re
@@ -38,6 +39,20 @@ def said(exercise, answer, **given):
 
 
 # ------------------------------------------------------------------ numbers
+
+NUMBERS = [name for name in exercises.names()
+           if exercises.get(name).kind == "number" and exercises.get(name).mistakes]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_known_slips_of_a_number_are_told_apart(name):
+    """No two of them, and none and the right answer, are within reach of one reply."""
+    spec = exercises.get(name)
+    values = [spec.right(), *(v() if callable(v) else v for v, _ in spec.mistakes)]
+    for a, b in itertools.combinations(values, 2):
+        reach = max(spec.absolute, spec.tolerance * max(abs(a), abs(b)))
+        assert abs(a - b) > 2 * reach
+
 
 
 @pytest.mark.parametrize("answer", [14, 14.0, "14", "28/2", "1.4e1", "1400 %", torch.tensor(14.0)])

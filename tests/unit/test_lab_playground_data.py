@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
+from tests.rng import mulberry
 from zh import labs, page, sampling
 from zh.gpt import GPT, GPTConfig, window
 from zh.labs import playground
@@ -255,16 +256,6 @@ def test_what_is_drawn_from_is_that_of_sampling(js, logits, temperature, k, p):
     found = js(f"const logits = Float32Array.from({logits});"
                f"return [...zhLabs.playground.probabilities(logits, {state})];")
     assert found == pytest.approx(right.tolist(), abs=1e-12)
-
-
-def mulberry(seed: int):
-    """The numbers of base.js's rng."""
-    a = seed & 0xFFFFFFFF
-    while True:
-        a = (a + 0x6D2B79F5) & 0xFFFFFFFF
-        t = (a ^ a >> 15) * (a | 1) & 0xFFFFFFFF
-        t ^= (t + ((t ^ t >> 7) * (t | 61) & 0xFFFFFFFF)) & 0xFFFFFFFF
-        yield ((t ^ t >> 14) & 0xFFFFFFFF) / 2**32
 
 
 def test_the_same_numbers_draw_the_same_text(js):
