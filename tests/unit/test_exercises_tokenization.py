@@ -3,7 +3,6 @@
 The slips that the exercises of the chapter on tokenization are likely to meet.
 """
 
-
 import pytest
 
 from zh import tokenizers
