@@ -10,6 +10,7 @@ from zh.plots.wavenet import mean_spread, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 
 def gpt_table(rows: list[dict], others: list[dict]):
@@ -63,9 +64,25 @@ def shares(rows: dict) -> Figure:
     ax.set_xticks(range(count), [f"{'MLP' if i % 2 else 'att'} {i // 2 + 1}"
                                  for i in range(count)])
     ax.set_yscale("log")
+    plain_decades(ax)
     ax.set(ylabel="part / stream")
     ax.legend()
     return fig
+
+
+def plain_decades(ax) -> None:
+    """1, 2, 5, 10, ... on a logarithmic axis."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def name_levels(ax, levels: dict) -> None:
+    """Dotted lines {name: height}, their names in the margin, where no curve goes."""
+    for name, level in levels.items():
+        ax.axhline(level, color=INK, linewidth=0.9, linestyle=":")
+        ax.text(1.01, level, name.replace(", ", ",\n"), transform=ax.get_yaxis_transform(),
+                va="center", fontsize=10)
 
 
 def learned(losses: list, width: int, held: dict, levels: dict) -> Figure:
@@ -76,9 +93,7 @@ def learned(losses: list, width: int, held: dict, levels: dict) -> Figure:
     ax.plot([(i + 0.5) * width for i in range(len(means))], means, color=GREY, linewidth=1.2,
             label=f"minibatches, means of {width}")
     ax.plot(list(held), list(held.values()), "o-", ms=4, color=BLUE, label="held-back text")
-    for name, level in levels.items():
-        ax.axhline(level, color=INK, linewidth=0.9, linestyle=":")
-        ax.text(len(losses), level, name, va="bottom", ha="right", fontsize=10)
+    name_levels(ax, levels)
     ax.set(xlabel="step", ylabel="loss, nats a character")
     ax.legend(loc="upper right")
     return fig
@@ -88,9 +103,7 @@ def over_places(losses: list, levels: dict) -> Figure:
     """The held-back loss at each place of a piece, and lines {name: loss}."""
     fig, ax = new(size=(6.0, 3.0))
     ax.plot(range(1, len(losses) + 1), losses, "o-", ms=3, color=BLUE, label="GPT")
-    for name, level in levels.items():
-        ax.axhline(level, color=INK, linewidth=0.9, linestyle=":")
-        ax.text(len(losses), level, name, va="bottom", ha="right", fontsize=10)
+    name_levels(ax, levels)
     ax.set(xlabel="characters that it has read", ylabel="loss on held-back text")
     return fig
 
@@ -117,6 +130,7 @@ def token_times(places: list[int], times: dict) -> Figure:
         ax.loglog(places, values, "o-", ms=5, color=color, label=name)
     ax.set_xticks(places, [str(n) for n in places])
     ax.minorticks_off()
+    plain_decades(ax)
     ax.set(xlabel="characters in the context", ylabel="ms for one more")
     ax.legend(loc="upper left")
     return fig
