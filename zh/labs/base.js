@@ -269,8 +269,8 @@ export const leftOut = (text, most) =>
 /** A box for a name. */
 export const nameBox = (oninput, props) => el("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false", oninput, ...props });
 
-/** A probability as a percentage: "12 %", "3.4 %", "<0.1 %". */
-export const percent = (p) => (p === 0 ? "0" : p < 0.0005 ? "<0.1" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + " %";
+/** A probability as a percentage: "12 %", "3.4 %", "<0.1 %", ">99 %": 0 and 100 are certainty. */
+export const percent = (p) => (p === 0 ? "0" : p < 0.0005 ? "<0.1" : p >= 0.995 && p < 1 - 1e-9 ? ">99" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + " %";
 const large = (x) => x < 1e6 ? Number(x.toPrecision(2)).toLocaleString("en")
   : [[1e12, "trillion"], [1e9, "billion"], [1e6, "million"]].map(([k, word]) => x >= k && x < 1000 * k && `${Number((x / k).toPrecision(2))} ${word}`).find(Boolean) || x.toExponential(1);
 /** A chance in words, from its logarithm: the product of many can be below what a float64 holds. */
