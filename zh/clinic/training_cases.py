@@ -144,8 +144,9 @@ def run_held_out(part):
         if number % 100 == 99:
             held.append((number + 1, part(model, Xd[order], Yd[order])))
 
-    losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2),
-                                 after=after)            # the last one: of the finished network
+    losses, recorder = bench.fit(model, bench.batches(X, Y), 310, generator=seeded(2),
+                                 after=after)
+    held.append((310, part(model, Xd[order], Yd[order])))    # of the finished network, both orders
     mixed = torch.randperm(len(Yd), generator=seeded(3))
     shuffled = part(model, Xd[mixed], Yd[mixed])
     halves = [part(model, Xd[rows], Yd[rows]) for rows in (slice(0, 25), slice(25, 50))]
