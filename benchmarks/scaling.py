@@ -29,7 +29,8 @@ TURNS = 8
 
 
 def save(result: dict) -> None:
-    seconds = sum(row["cpu"] for key in ("curve", "beyond", "edges") for row in result.get(key, [])) + sum(
+    trained = [row for key in ("curve", "beyond", "edges") for row in result.get(key, [])]
+    seconds = sum(row["cpu"] for row in trained) + sum(
         result[key]["seconds"] for key in ("speed", "compiled") if key in result)
     recorded.save("scaling", {
         **result, **recorded.provenance("benchmarks/scaling.py", seconds),
