@@ -69,7 +69,8 @@ def compiler() -> bool:
 
 
 def in_turns(kinds: tuple[str, ...]) -> dict:
-    """Milliseconds of a step of SHAPE for each kind, taking turns: medians; seconds of the first."""
+    """Steps of SHAPE, the kinds taking turns: seconds of the first, median milliseconds after it.
+    """
     began = time.perf_counter()
     ids = torch.randint(SHAPE["vocab"], (TEXTS, SHAPE["block"] + 1),
                         generator=torch.Generator().manual_seed(2))
