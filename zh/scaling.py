@@ -26,12 +26,14 @@ from zh.gpt import GPT, GPTConfig, draw_blocks, evaluate, optimizer
 
 BLOCK, BATCH, RATE, STD, WARMUP = 64, 4, 0.32, 0.1, 0.05
 UNIT = 1e10                                       # budgets in fits are counted in these
-SIZES = {"1 x 8": (1, 8), "1 x 12": (1, 12), "1 x 16": (1, 16), "2 x 16": (2, 16),
-         "2 x 24": (2, 24), "2 x 32": (2, 32)}
+SIZES = {"1 x 4": (1, 4), "1 x 8": (1, 8), "1 x 12": (1, 12), "1 x 16": (1, 16),
+         "2 x 16": (2, 16), "2 x 24": (2, 24), "2 x 32": (2, 32)}
 GRID = {6.5e8: ("1 x 8", "1 x 12", "1 x 16"), 1.0e9: ("1 x 8", "1 x 12", "1 x 16"),
         3.0e9: ("1 x 8", "1 x 12", "1 x 16"), 6.5e9: ("1 x 8", "1 x 12", "1 x 16"),
         1.4e10: ("1 x 12", "1 x 16", "2 x 16"), 3.0e10: ("1 x 16", "2 x 16", "2 x 24"),
         6.5e10: ("2 x 16", "2 x 24", "2 x 32")}
+# where the best of the three is the smallest or the largest: the next size on that side
+EDGES = {6.5e8: "1 x 4", 1.0e9: "1 x 4", 3.0e9: "1 x 4", 6.5e9: "2 x 16", 3.0e10: "1 x 12"}
 BEYOND = (1.4e11, "2 x 24", 0)                    # one run that no fit has seen
 SEEDS = (0, 1)
 
@@ -182,22 +184,28 @@ def _line(basis: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     return y.mean() - slope * basis.mean(1), slope
 
 
+def spreads(rows: list[dict]) -> dict[float, float]:
+    """{budget: standard deviation of a loss over seeds, pooled over its sizes}."""
+    return {budget: spread([row for row in rows if row["budget"] == budget])
+            for budget in sorted({row["budget"] for row in rows})}
+
+
 def refits(rows: list[dict], form: str = "floor", times: int = 400, seed: int = 0,
            most: float = math.inf) -> list[Fit]:
     """Fits to losses that other seeds might have given: a parametric bootstrap.
 
-    Each mean loss of a budget and size gets noise of the pooled spread over the root of its seeds;
-    then the best size of each budget is chosen again, and the curve fitted again. most: the largest
-    budget that is used. What this does not know: that the form of the curve may be wrong.
+    Each mean loss of a budget and size gets noise of its budget's spread over the root of its
+    seeds; then the best size of each budget is chosen again, and the curve fitted again. most: the
+    largest budget that is used. What this does not know: that the form of the curve may be wrong.
     """
     noise = torch.Generator().manual_seed(seed)
-    width, cells = spread(rows), [(b, s, losses) for (b, s), losses in means(rows).items()
-                                  if b <= most]
+    widths = spreads(rows)
+    cells = [(b, s, losses) for (b, s), losses in means(rows).items() if b <= most]
     found = []
     for _ in range(times):
         draws = torch.randn(len(cells), generator=noise, dtype=torch.float64).tolist()
         again = [{"budget": b, "size": s,
-                  "loss": statistics.fmean(losses) + width * z / math.sqrt(len(losses))}
+                  "loss": statistics.fmean(losses) + widths[b] * z / math.sqrt(len(losses))}
                  for (b, s, losses), z in zip(cells, draws, strict=True)]
         found.append(fit(*points(frontier(again)), form))
     return found

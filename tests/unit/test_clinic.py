@@ -21,6 +21,7 @@ from zh.clinic import (
     training_cases,
 )
 from zh.clinic.bench import seeded
+from zh.diagnostics.findings import Diagnosis, Finding
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,18 @@ def test_a_case_is_an_exercise_whose_answer_is_one_of_four(name):
     spec = exercises.get(f"clinic-{name}")
     assert len(spec.choices) == 4 and set(spec.why) == set(spec.choices) - {spec.answer}
     assert all(len(words) > 30 for words in spec.why.values())
+
+
+def test_neither_length_nor_place_gives_the_answer_away():
+    """Over all cases: the right choice is the longest, or the shortest, in a third at most, and
+    stands at no place in more than half.
+    """
+    specs = [exercises.get(f"clinic-{name}") for name in clinic.CASES]
+    longest = [s.name for s in specs if len(s.answer) == max(map(len, s.choices))]
+    shortest = [s.name for s in specs if len(s.answer) == min(map(len, s.choices))]
+    assert len(longest) <= len(specs) / 3 and len(shortest) <= len(specs) / 3, (longest, shortest)
+    places = [list(s.choices).index(s.answer) for s in specs]
+    assert max(places.count(place) for place in range(4)) <= len(specs) / 2
 
 
 @pytest.mark.parametrize("name", clinic.CASES)
@@ -216,6 +229,30 @@ def test_a_check_is_shown_as_it_is_written():
 def test_the_loss_sees_a_tenth_and_what_is_no_number(wrong, right, sees):
     patient = case.Patient(a_case(run=lambda part: case.Run(wrong if part(1) == 1 else right)))
     assert patient.loss_sees is sees
+
+
+@pytest.mark.parametrize("found, said", [
+    ([], "nothing"),
+    ([("other", ["x"], [])], "something else"),
+    ([("mine", ["the bug itself", "x"], [])], "first"),
+    ([("mine", ["x", "the bug itself"], [])], "among"),
+    ([("mine", ["x"], ["mend the bug"])], "among"),
+    ([("other", ["x"], []), ("mine", ["the bug itself"], [])], "among"),
+    ([("mine", ["x"], ["y"])], "effect"),
+    ([("bare", ["the bug itself"], [])], "effect"),
+])  # fmt: skip
+def test_what_the_diagnostics_say_has_degrees(found, said):
+    patient = case.Patient(a_case(named={"mine": "the bug", "bare": ""}))
+    findings = [Finding(code, "what", [], "evidence", causes, remedies)
+                for code, causes, remedies in found]
+    patient.diagnosis = Diagnosis(findings)
+    assert patient.diagnostics_say == said
+
+
+def test_the_left_over_bias_is_a_trained_one():
+    b1 = measuring_cases.b1_of_the_cell_above()
+    drawn = torch.randn(bench.HIDDEN, generator=seeded(29))
+    assert b1.shape == drawn.shape and 0.01 < (b1 - drawn).square().mean().sqrt() < 1
 
 
 def test_the_late_loss_is_the_last_fifth():

@@ -75,10 +75,13 @@ def test_ticks_are_few_and_within(low, high):
 def test_the_table_says_what_saw_it():
     row = dict(bug="keepdim", off=0.004, loss_sees=False, diagnostics="nothing", check="x == y")
     shown = repr(plots.clinic_table([row, row | dict(off=math.nan, loss_sees=True,
-                                                    diagnostics="named")]))
-    first, second = shown.splitlines()[1:]
+                                                    diagnostics="first"),
+                                    row | dict(diagnostics="among"),
+                                    row | dict(diagnostics="effect")]))
+    first, second, third, fourth = shown.splitlines()[1:]
     assert "+0.004, unseen" in first and "silent" in first and "x == y" in first
-    assert "no number" in second and "names it" in second
+    assert "no number" in second and "names it first" in second
+    assert "has it among others" in third and "says what it did" in fourth
 
 
 @pytest.mark.parametrize("value, words", [(2.0, "2.0000"), (3, "3"), (1e-6, "1.0e-06"),

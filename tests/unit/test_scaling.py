@@ -67,6 +67,17 @@ def test_the_spread_is_pooled():
         scaling.spread(rows({(1e9, "a"): [1.0]}))
 
 
+def test_each_budget_has_a_spread_of_its_own_and_refits_use_it():
+    given = rows({(1e9, "a"): [3.0, 3.4], (3e9, "a"): [2.5, 2.5], (9e9, "a"): [2.2, 2.2]})
+    found = scaling.spreads(given)
+    assert list(found) == [1e9, 3e9, 9e9] and found[3e9] == 0
+    assert found[1e9] == pytest.approx(math.sqrt(0.08))
+    again = scaling.refits(given, "logarithm", times=50)
+    widths = [high - low for low, high in (
+        scaling.interval([f(b) for f in again]) for b in (1e9, 3e9, 9e9))]
+    assert widths[0] > 2 * max(widths[1:])          # the noise is where the seeds differ
+
+
 def test_refits_cover_the_curve_and_narrow_with_less_noise():
     g = torch.Generator().manual_seed(0)
 
@@ -118,8 +129,22 @@ def test_the_record_has_the_grid():
     assert sizes_of == scaling.GRID
     assert all(len(losses) == len(scaling.SEEDS) for losses in found.values())
     assert max(scaling.GRID) >= 100 * min(scaling.GRID)           # two decades
+    edges = scaling.means(recorded.load("scaling")["edges"])
+    assert set(edges) == set(scaling.EDGES.items())
+    assert all(len(losses) == len(scaling.SEEDS) for losses in edges.values())
     beyond, = recorded.load("scaling")["beyond"]
     assert (beyond["budget"], beyond["size"], beyond["seed"]) == scaling.BEYOND
+
+
+def test_edges_are_beside_the_best_where_it_is_the_first_or_last_of_the_grid():
+    order = list(scaling.SIZES)
+    wanted = {}
+    for budget, (size, _) in scaling.frontier(recorded.load("scaling")["curve"]).items():
+        tried = scaling.GRID[budget]
+        if size in (tried[0], tried[-1]):
+            step = -1 if size == tried[0] else 1
+            wanted[budget] = order[order.index(size) + step]
+    assert wanted == scaling.EDGES
 
 
 def test_a_short_run_is_the_recorded_one():

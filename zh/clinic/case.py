@@ -59,7 +59,8 @@ class Case:
 
     name: its address, which gives nothing away. place: "data", "model", "training" or
     "measuring". bug: what it is, in a few words. run(part) -> Run, with `wrong` or `right` as the
-    part. named: codes of `zh.diagnostics` that would name this bug; () if none could.
+    part. named: {code of a finding of `zh.diagnostics` that comes of this bug: words of the cause,
+    or of the remedy, that is this one}; the words are "" where it has none for it.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Case:
     right: Callable
     run: Callable[[Callable], Run]
     check: Callable[..., bool]
-    named: tuple[str, ...] = ()
+    named: dict[str, str] = field(default_factory=dict)
 
 
 class Patient:
@@ -107,11 +108,24 @@ class Patient:
 
     @property
     def diagnostics_say(self) -> str:
-        """"named", "something else" or "nothing"."""
-        codes = self.diagnosis.codes
-        if not codes:
+        """What `zh.diagnostics` makes of the bug.
+
+        "first": it is the first cause of the first finding. "among": it stands among the causes or
+        the remedies of a finding. "effect": what it did is reported, and not the bug.
+        "something else", or "nothing".
+        """
+        findings, named = list(self.diagnosis), self.case.named
+        if not findings:
             return "nothing"
-        return "named" if set(codes) & set(self.case.named) else "something else"
+        theirs = [(finding, named[finding.code]) for finding in findings if finding.code in named]
+        if not theirs:
+            return "something else"
+        finding, words = theirs[0]
+        if words and finding is findings[0] and words in finding.causes[0]:
+            return "first"
+        told = [text for finding, words in theirs if words
+                for text in finding.causes + finding.remedies if words in text]
+        return "among" if told else "effect"
 
     def passes(self, run: Run) -> bool:
         """Whether a run passes the check of this case."""

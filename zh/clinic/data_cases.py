@@ -81,7 +81,7 @@ def run_divide(part):
                                  "held out": tuple(map(list, zip(*held, strict=True)))})
     return Run(held[-1][1], recorder, [view],
                {"minibatches": late(losses), "a friend's list": new},
-               things={"train": train, "held_out": dev})
+               things={"train": train, "held_out": dev, "on_train": evaluate(model, X, Y)})
 
 
 def check_divide(train, held_out):

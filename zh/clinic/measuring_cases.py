@@ -64,8 +64,11 @@ def run_padding(part):
         letters = loss_of(scores, yd, ends_d).item()
     scores = torch.zeros(*yd.shape, 27, requires_grad=True)
     part(scores, yd, ends_d).backward()
+    rows = model.generate(torch.zeros(6, 1, dtype=torch.int64), bench.TEXT_BLOCK - 1, seeded(3),
+                          cache=False).tolist()                          # a name a row
+    wrote = [data.decode(row[1:]).partition(".")[0] for row in rows]
     return Run(held, recorder, [loss_view(losses)],
-               {"minibatches": late(losses)},
+               {"minibatches": late(losses)}, text="it writes: " + ", ".join(wrote),
                things={"counted": int(scores.grad.any(-1).sum()),
                        "letters": sum(len(name) + 1 for name in dev), "on_letters": letters})
 
@@ -127,10 +130,20 @@ def scores_broken(model, X, b1):
     return h @ last.weight + last.bias
 
 
+@functools.cache
+def b1_of_the_cell_above():
+    """The bias of the hidden layer of another network: drawn, then trained, (HIDDEN,)."""
+    X, Y = bench.windows()
+    model = bench.mlp(seeded(28))
+    model[2].bias.data = torch.randn(bench.HIDDEN, generator=seeded(29))
+    bench.fit(model, bench.batches(X, Y), 300, generator=seeded(9))
+    return model[2].bias.detach()
+
+
 def run_scores(part):
     X, Y = bench.windows()
     Xd, Yd = bench.windows("dev")
-    b1 = torch.randn(bench.HIDDEN, generator=seeded(8))          # from the cell above
+    b1 = b1_of_the_cell_above()
     model = bench.mlp(seeded(1), norm=True)
     losses, recorder = bench.fit(model, bench.batches(X, Y), 300, generator=seeded(2))
     model.eval()
@@ -139,7 +152,7 @@ def run_scores(part):
         held = F.cross_entropy(part(model, Xd, b1), Yd).item()
         by_hand, by_model = part(model, Xd[:50], b1), model(Xd[:50])
     return Run(held, recorder, [loss_view(losses)], {"minibatches": late(losses), "train": train},
-               things={"by_hand": by_hand, "by_model": by_model})
+               things={"by_hand": by_hand, "by_model": by_model, "b1": b1})
 
 
 def check_scores(by_hand, by_model):
@@ -194,9 +207,9 @@ def moments_broken(without, with_norm):
 
 @functools.cache
 def two_networks():
-    """Three tanh layers without batch normalisation and with it, trained: their Recorders."""
+    """Three tanh layers without batch normalisation and with it: their Recorders and losses."""
     X, Y = bench.windows()
-    recorders = []
+    recorders, ends = [], []
     for norm in (False, True):
         model = bench.mlp(seeded(1), depth=3, norm=norm)
         with torch.no_grad():
@@ -204,20 +217,22 @@ def two_networks():
         losses, recorder = bench.fit(model, bench.batches(X, Y), 201, generator=seeded(2), lr=0.1,
                                      every=50)
         recorders.append(recorder)
-    return recorders, late(losses)
+        ends.append(late(losses))
+    return recorders, ends
 
 
 def run_moments(part):
-    recorders, loss = two_networks()
+    recorders, (loss_without, loss) = two_networks()
     one, other = part(*recorders)
-    sizes, lines = {}, {}
+    sizes, lines = [], {}
     for name, record in (("without", one), ("with batch normalisation", other)):
         tanhs = [layer for layer in record.layers.values() if layer.kind == "tanh"]
         lines[name] = ([1.0, 2.0, 3.0], [layer.grad.rms for layer in tanhs])
-        sizes[name] = tanhs[0].grad.rms
+        sizes.append(tanhs[0].grad.rms)
     return Run(loss, recorders[1],
                [View("size of the gradient", "hidden layer", lines, log=True)],
-               {"without": sizes["without"], "with": sizes["with batch normalisation"]},
+               {"loss without": loss_without, "gradient without": sizes[0],
+                "gradient with": sizes[1]},
                things={"one": one, "other": other})
 
 

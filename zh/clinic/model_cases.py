@@ -233,9 +233,10 @@ CASES = [
     Case("batches-of-32-only", "model", "keepdim forgotten", normalise_broken, normalise,
          run_normalise, check_normalise),
     Case("stuck-with-relu", "model", "biases far below zero", start_broken, start, run_start,
-         check_start, ("dead",)),
+         check_start, {"dead": "biases, or weights, that start strongly negative"}),
     Case("stuck-with-tanh", "model", "all weights start at zero", first_weights_broken,
-         first_weights, run_weights, check_weights, ("zero_init", "copies")),
+         first_weights, run_weights, check_weights,
+         {"zero_init": "weights initialised to zero"}),
     Case("deeper-is-worse", "model", "no residual connections", add_broken, add, run_add,
-         check_add, ("vanishing",)),
+         check_add, {"vanishing": "residual connections"}),
 ]

@@ -146,6 +146,7 @@ def run_held_out(part):
 
     losses, recorder = bench.fit(model, bench.batches(X, Y), 310, generator=seeded(2),
                                  after=after)
+    held.append((310, part(model, Xd[order], Yd[order])))    # of the finished network, both orders
     mixed = torch.randperm(len(Yd), generator=seeded(3))
     shuffled = part(model, Xd[mixed], Yd[mixed])
     halves = [part(model, Xd[rows], Yd[rows]) for rows in (slice(0, 25), slice(25, 50))]
@@ -292,17 +293,17 @@ def check_prepared(optimizer, model):
 
 CASES = [
     Case("good-then-bad", "training", "no zero_grad()", step_broken, step, run_step, check_step,
-         ("stale_gradient",)),
+         {"stale_gradient": "zero_grad() is missing"}),
     Case("restless", "training", "a learning rate for another network", rate_broken, rate,
-         run_rate, check_rate, ("too_fast",)),
+         run_rate, check_rate, {"too_fast": "the learning rate is too high"}),
     Case("should-have-stayed", "training", "the rates of the layers in reverse", groups_broken,
          groups, run_groups, check_groups),
     Case("order-matters", "training", "eval() forgotten", held_out_broken, held_out,
-         run_held_out, check_held_out, ("validation_in_training_mode",)),
+         run_held_out, check_held_out, {"validation_in_training_mode": "model.eval() is missing"}),
     Case("always-at-the-same-step", "training", "a last batch of one", epoch_broken, epoch,
-         run_epoch, check_epoch, ("nonfinite",)),
+         run_epoch, check_epoch, {"nonfinite": ""}),
     Case("more-is-worse", "training", "accumulation without its divisor", gather_broken, gather,
-         run_gather, check_gather, ("too_fast",)),
+         run_gather, check_gather, {"too_fast": "a sum where a mean was meant"}),
     Case("half-of-it-learns", "training", "an optimiser without the last layer", prepared_broken,
-         prepared, run_prepared, check_prepared, ("not_updated",)),
+         prepared, run_prepared, check_prepared, {"not_updated": "replaced after it was made"}),
 ]

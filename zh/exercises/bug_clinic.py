@@ -1,4 +1,6 @@
 """The diagnoses of the bug clinic: one choice a case. Each wrong one names what speaks against it.
+
+The right choice is no longer than the others as a rule: its length must tell nothing.
 """
 from __future__ import annotations
 
@@ -10,15 +12,15 @@ DOUBLES = "Names of the training set stand in the held-out set."
 SAME = "Both numbers are of the training set."
 PADDING = "Padding is counted as if it were letters."
 APART = "Contexts and answers were shuffled apart."
-DEAD = "The units of a layer are dead: their biases are far below zero."
+DEAD = "A layer's biases start far below zero."
 ZEROS = "All weights start at zero."
-NO_RESIDUAL = "There is no way past a layer: residual connections are missing."
+NO_RESIDUAL = "Residual connections are missing."
 LAST = "The last layer is not in the optimiser."
 NO_ZERO = "Gradients of earlier steps are never cleared."
-TOO_HIGH = "The learning rate is far too high."
+TOO_HIGH = "The learning rate is far too high for this network."
 DIVISOR = "The losses of the parts are added and not averaged."
 ONE = "The last minibatch of an epoch has one example."
-ALPHABETS = "The test set was numbered with an alphabet of its own."
+ALPHABETS = "The test set has an alphabet of its own."
 AXIS = "The softmax runs over the wrong axis."
 TRAIN_MODE = "The evaluation runs in training mode."
 STALE = "The evaluation uses a tensor that is not of this model."
@@ -26,8 +28,8 @@ FLOAT32 = "A running sum in float32 loses what is added to it."
 STEPS = "The two pictures are of different steps."
 KEEPDIM = "A mean over the features is subtracted along the wrong axis."
 REVERSED = "The learning rates of the layers are the other way round."
-BY_HEART = "It has learnt its names by heart."
-TOO_LOW = "The learning rate is far too low."
+BY_HEART = "It has learnt the names of its training set by heart."
+TOO_LOW = "The learning rate is far too low for this network."
 
 
 def diagnosis(name: str, title: str, right: str, wrong: dict[str, str], because: str) -> Exercise:
@@ -49,16 +51,18 @@ EXERCISES = [
         DOUBLES: "Whoever knows some names by heart writes names. This is a jumble.",
     }, "What comes after is there while it learns, and missing when it writes."),
     diagnosis("as-good-on-new", "As good on new names", DOUBLES, {
-        "The friend's names are simply harder.":
+        "The friend's names are simply harder to foretell than mine.":
             "Guessing evenly costs less than it pays on them. It is sure of itself there, and "
             "wrong: that is the mark of a network that knows its examples by heart.",
-        SAME: "Then the two would be equal. They are near each other.",
+        SAME: "Then it would be no higher than the loss on the minibatches, on which the network "
+              "is still learning. It is clearly higher.",
         TRAIN_MODE: "There is no layer that would behave differently in it.",
     }, "The friend's list is the only one that is new to it."),
     diagnosis("equal-to-the-last-digit", "Equal to the last digit", SAME, {
         DOUBLES: "Then the two would be near each other. Equal in every digit they would not be.",
         "It generalises perfectly.": "Two different sets of names never cost exactly the same.",
-        TRAIN_MODE: "That would move the two numbers apart.",
+        TRAIN_MODE: "There is no layer that would behave differently in it. And in either mode two "
+                    "sets of names have two losses.",
     }, "Two sets have two losses."),
     diagnosis("better-than-it-writes", "Better than it writes", PADDING, {
         INPUTS: "Then the loss would go on to zero.",
@@ -142,12 +146,12 @@ EXERCISES = [
         "Some probabilities are zero.": "Then the sum would be infinite in every order.",
     }, "Beside a sum in the millions, a small number loses its last digits."),
     diagnosis("ten-times-the-gradient", "Many times the gradient", STEPS, {
-        "Batch normalisation makes gradients larger.":
-            "That is the claim. Ask first when each of them was measured.",
-        NO_ZERO: "Then the loss would not come to rest.",
-        "The gradient of one of them vanishes.":
-            "It is small in all layers alike, and the network trains.",
-    }, "Both gradients grow while they train."),
+        TRAIN_MODE: "Nothing is evaluated: gradients are of steps of the training.",
+        NO_ZERO: "Then the loss of at least one would rise after a while. Both train.",
+        "The gradient of the first network vanishes with depth.":
+            "Then it would shrink from the third layer down to the first. It is about as small in "
+            "all three.",
+    }, "At the same step the two gradients are of one size."),
     diagnosis("batches-of-32-only", "Batches of 32 only", KEEPDIM, {
         "The held-out contexts have the wrong length.":
             "The error names the number of examples, and not their length.",
@@ -156,7 +160,7 @@ EXERCISES = [
     }, "Thirty-two examples and thirty-two features: only there do both axes fit."),
     diagnosis("should-have-stayed", "A table that should have stayed", REVERSED, {
         TOO_HIGH: "The loss falls slowly, and without a jump.",
-        DEAD: "Then nothing below the dead units would move.",
+        DEAD: "Then its units would be dead, and the table below them would not move.",
         LAST: "It moves: little, but it moves.",
     }, "The layer that was to stand nearly still moves as the others do."),
 ]

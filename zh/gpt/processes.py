@@ -9,7 +9,10 @@ up to the order of additions. Process 0 writes, measures and speaks. With dropou
 zeros of its own, and the losses are no longer those of one process.
 
 A process that dies takes the run with it: the others hear of it in the next exchange, say so and
-end; the last checkpoint is kept. Gloo on processors; NCCL for a model on GPUs.
+end; the last checkpoint is kept. They exchange with Gloo.
+
+Left out: graphics cards. There the exchange is NCCL's, and model, minibatches and what is exchanged
+must be on the card; none of that is written or tried here.
 
 Data parallelism with one large minibatch: Goyal et al. 2017.
 """
@@ -110,13 +113,13 @@ def ranked() -> int:
     return int(os.environ.get("RANK", 0))
 
 
-def join(device: str = "cpu") -> Group:
+def join() -> Group:
     """The group that torchrun's variables describe; TrainingError where the others do not come."""
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         return Group()
     try:
-        dist.init_process_group("nccl" if torch.device(device).type == "cuda" else "gloo")
+        dist.init_process_group("gloo")
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the {size} processes did not find each other ({error}). Start them "
                             "with torchrun: torchrun --standalone --nproc-per-node "
@@ -134,4 +137,4 @@ def lost(error: RuntimeError) -> bool:
     """Does an error say that another process is gone?"""
     words = str(error).lower()
     return dist.is_initialized() and any(word in words for word in (
-        "connection closed", "connection reset", "broken pipe", "gloo", "nccl", "timed out"))
+        "connection closed", "connection reset", "broken pipe", "gloo", "timed out"))

@@ -29,7 +29,9 @@ def clinic_beside(patient: Patient) -> page.Html:
 
 def clinic_table(rows: list[dict]):
     """All cases: what was wrong, what the loss and `zh.diagnostics` made of it, what finds it."""
-    said = {"named": "names it", "something else": "says something else", "nothing": "silent"}
+    said = {"first": "names it first", "among": "has it among others",
+            "effect": "says what it did", "something else": "says something else",
+            "nothing": "silent"}
     body = [[row["bug"], apart(row), said[row["diagnostics"]], row["check"]] for row in rows]
     return table(["what was wrong", "loss, broken less right", "zh.diagnostics", "what finds it"],
                  body, "All cases of the clinic")
