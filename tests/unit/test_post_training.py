@@ -269,6 +269,15 @@ def test_a_sum_is_right_where_python_says_so():
     assert 0 < sums.adds_up(ids).sum() < 100
 
 
+def test_the_parts_share_no_sum():
+    parts = sums.split([30, 15, 10], gen())
+    assert sorted(pair for part in parts for pair in part) == sums.PAIRS
+    kinds = [{frozenset(pair) for pair in part} for part in parts]
+    assert [len(kind) for kind in kinds] == [30, 15, 10]
+    with pytest.raises(ValueError, match="54 sums together; there are 55"):
+        sums.split([54], gen())
+
+
 def test_the_share_right_is_that_of_many_draws():
     pairs = sums.PAIRS[::7]
     model = recipes.finetune(gpt(5), sums.rows(pairs), gen(1), steps=30)

@@ -55,10 +55,11 @@ def hacked(proxy: list, taste: list, kls: list, width: int = 5) -> Figure:
     return fig
 
 
-def kl_frontier(points: list[dict], key: str = "taste") -> Figure:
+def kl_frontier(points: list[dict], others: list = (), key: str = "taste") -> Figure:
     """Points over their KL: [{"method", "label", "kl", "taste", "proxy"}], one colour a method.
 
-    "bound": True where the KL is no more than that; hollow, and the legend says so.
+    "bound": True where the KL is no more than that; hollow, and the legend says so. others: lists
+    of points of the same methods from other seeds, faint.
     """
     fig, ax = new(size=(6.4, 3.6))
     methods = list(dict.fromkeys(p["method"] for p in points))
@@ -69,6 +70,10 @@ def kl_frontier(points: list[dict], key: str = "taste") -> Figure:
         ax.plot([p["kl"] for p in own], [p[key] for p in own], mark + ("--" if bound else "-"),
                 ms=6, color=color, linewidth=0.9, markerfacecolor="none" if bound else color,
                 label=method + (" (at the most that its KL can be)" if bound else ""))
+        for more in others:
+            also = sorted((p for p in more if p["method"] == method), key=lambda p: p["kl"])
+            ax.plot([p["kl"] for p in also], [p[key] for p in also], mark + "-", ms=4, color=color,
+                    linewidth=0.7, alpha=0.35)
         for p in own:
             up = 4 if methods.index(method) % 2 else -12           # so that fewer overlap
             ax.annotate(p["label"], (p["kl"], p[key]), xytext=(4, up),

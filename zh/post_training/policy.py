@@ -96,7 +96,8 @@ def improve(policy: GPT, reference: GPT, reward: Callable, *, steps: int,
         rows = torch.randint(len(asked), (requests,), generator=generator)
         ids = write(policy, asked[rows].repeat_interleave(group, 0),
                     generator)                                 # (B, T)
-        scores = reward(ids)                                   # (B,)
+        with torch.no_grad():
+            scores = reward(ids)                               # (B,)
         check(beta, scores, step)
         ids = ids[:, :2 + counts(ids).nonzero()[:, 1].max()]   # what is used
         log_ps = log_p(policy, ids)                            # (B, T - 1)

@@ -23,6 +23,20 @@ WIDTH = 7                        # "9+9>18." with its end
 PAIRS = [(a, b) for a in range(10) for b in range(10)]
 
 
+def split(sizes: Sequence[int], generator: torch.Generator) -> list[list[tuple[int, int]]]:
+    """All 100 pairs in parts: so many of the 55 sums each, 3 + 5 and 5 + 3 in the same part."""
+    sums = [pair for pair in PAIRS if pair[0] <= pair[1]]
+    if sum(sizes) != len(sums):
+        raise ValueError(f"the parts have {sum(sizes)} sums together; there are {len(sums)}.")
+    mixed = [sums[i] for i in torch.randperm(len(sums), generator=generator).tolist()]
+    parts, start = [], 0
+    for size in sizes:
+        chosen = mixed[start:start + size]
+        parts.append([*chosen, *((b, a) for a, b in chosen if a != b)])
+        start += size
+    return parts
+
+
 def rows(pairs: Sequence[tuple[int, int]]) -> torch.Tensor:
     """Requests with their right answers: ids (B, WIDTH)."""
     return lines([f"{a}+{b}>{a + b}" for a, b in pairs], WIDTH)
