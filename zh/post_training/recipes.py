@@ -19,7 +19,7 @@ from zh.post_training.requests import BLOCK, VOCAB, counts, log_p
 SIZES = dict(vocab=VOCAB, block=BLOCK, layers=2, heads=4, dim=32, inner=64, std=0.1)
 
 
-def pretrain(names: Sequence[str], generator: torch.Generator, steps: int = 160) -> GPT:
+def pretrain(names: Sequence[str], generator: torch.Generator, steps: int = 200) -> GPT:
     """A GPT of names: it reads them one after the other, a mark between two."""
     ids = torch.tensor(data.encode("." + ".".join(names) + "."))
     model = GPT(GPTConfig(**SIZES), generator=generator)
@@ -34,7 +34,7 @@ def masked_loss(model: GPT, ids: torch.Tensor) -> torch.Tensor:
     return -log_p(model, ids).sum() / counts(ids).sum()
 
 
-def finetune(base: GPT, ids: torch.Tensor, generator: torch.Generator, steps: int = 220,
+def finetune(base: GPT, ids: torch.Tensor, generator: torch.Generator, steps: int = 250,
              lr: float = 1e-2, loss=masked_loss) -> GPT:
     """A copy of a GPT, trained on requests with their answers, ids (N, T) of `rows`."""
     model = copy.deepcopy(base)
