@@ -223,7 +223,7 @@ def test_improve_raises_the_reward_and_leaves_the_reference():
         return (ids[:, 2] == 5).float()                   # begins with e
 
     course = policy.improve(moved, model, paid, steps=25, beta=0.0, generator=gen(2), lr=1e-2,
-                            requests=4, group=4)
+                            requests=8, group=12)
     assert len(course.rewards) == len(course.kls) == 25
     assert sum(course.rewards[-5:]) > sum(course.rewards[:5]) + 1
     assert course.kls[0] == pytest.approx(0, abs=1e-4) and course.kls[-1] > 0.3
