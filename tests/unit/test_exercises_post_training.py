@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from zh.exercises import check, get
 from zh.post_training import policy
 
-NUMBERS = ["best-of-sixteen", "preferred-how-often", "worth-of-a-no"]
+NUMBERS = ["how-many-for-three-nats", "preferred-how-often", "worth-of-a-no"]
 FUNCTIONS = ["which-targets-count", "leave-one-out", "dpo-from-log-p"]
 
 

@@ -95,7 +95,8 @@ def test_what_is_refused():
 def test_points_are_packed_and_checked():
     packed = frontier.pack([POINT, {**POINT, "entropy": 3.14159}])["points"]
     assert packed[0]["kl"] == 1.235 and packed[0]["entropy"] is None
-    assert packed[1]["entropy"] == 3.14
+    assert packed[1]["entropy"] == 3.14 and packed[0]["bound"] is False
+    assert frontier.pack([{**POINT, "bound": True}])["points"][0]["bound"] is True
     with pytest.raises(ValueError, match="no points"):
         frontier.pack([])
     with pytest.raises(ValueError, match="point 0 has no 'kl'"):

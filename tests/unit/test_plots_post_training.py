@@ -37,6 +37,8 @@ def test_the_frontier_goes_along_the_distance():
               {"method": "m", "label": "a", "kl": 1, "taste": 3}]
     ax, = plots.kl_frontier(points).axes
     assert lines(ax)["m"] == [3, 1] and [t.get_text() for t in ax.texts] == ["a", "b"]
+    ax, = plots.kl_frontier([{**points[0], "bound": True}]).axes
+    assert "most" in ax.get_legend_handles_labels()[1][0]
 
 
 def test_by_multiplier_has_means_and_dots():
@@ -44,6 +46,13 @@ def test_by_multiplier_has_means_and_dots():
                               [0.1, 10], 2).axes
     assert lines(ax)["x"] == pytest.approx([0.6, 0.9])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0.1", "10"]
+
+
+def test_against_equal_has_a_dot_for_each_task():
+    rows = {"x": [[0.5, 0.7], [0.9, 0.8]], "y": [[0, 0.1], [1, 1]]}
+    ax, = plots.against_equal(rows, [1, 10], 10).axes
+    assert lines(ax) == {"x: +0.250": [0.9, 0.8], "y: +0.950": [1, 1]}
+    assert list(ax.lines[1].get_xdata()) == [0.5, 0.7]
 
 
 def test_bought_has_truth_and_agreement():

@@ -21,6 +21,7 @@ from zh.post_training import (
     recipes,
     requests,
     reward,
+    sums,
     taste,
     transfer,
 )
@@ -112,7 +113,7 @@ def test_the_first_letter_is_drawn_with_its_probability():
     drawn = requests.write(model, asked, gen(7))[:, 2]
     with torch.no_grad():
         p = model(requests.requests(asked[:1]))[0, -1].softmax(-1)
-    found = drawn.bincount(minlength=28) / 4000
+    found = drawn.bincount(minlength=requests.VOCAB) / 4000
     assert ((found - p).abs() < 5 * (p * (1 - p) / 4000).sqrt() + 1e-4).all()
 
 
@@ -222,7 +223,7 @@ def test_improve_raises_the_reward_and_leaves_the_reference():
         return (ids[:, 2] == 5).float()                   # begins with e
 
     course = policy.improve(moved, model, paid, steps=25, beta=0.0, generator=gen(2), lr=1e-2,
-                            requests=4, group=4)
+                            requests=8, group=12)
     assert len(course.rewards) == len(course.kls) == 25
     assert sum(course.rewards[-5:]) > sum(course.rewards[:5]) + 1
     assert course.kls[0] == pytest.approx(0, abs=1e-4) and course.kls[-1] > 0.3
@@ -237,6 +238,53 @@ def test_improve_refuses_what_is_no_penalty_and_no_reward():
     with pytest.raises(ValueError, match="step 0: a reward is nan"):
         policy.improve(copy.deepcopy(model), model, lambda ids: torch.full((len(ids),), math.nan),
                        steps=1, beta=0, generator=gen())
+
+
+def test_improve_takes_requests_of_any_length():
+    model = gpt(1)
+    asked = sums.asked([(3, 5), (9, 4)])
+    seen = []
+    policy.improve(copy.deepcopy(model), model, sums.adds_up, steps=2, beta=0.1, generator=gen(2),
+                   requests=4, group=4, asked=asked, watch=lambda step, _, ids: seen.append(ids))
+    for ids in seen:
+        assert len(ids) == 16 and requests.counts(ids)[:, -1].any(), "no more than is used"
+        assert all((row[:4] == asked).all(1).any() for row in ids)
+
+
+# ---------------------------------------------------------------------------
+# Sums
+
+
+def test_a_sum_is_right_where_python_says_so():
+    wanted = sums.rows(sums.PAIRS)
+    assert requests.answers(wanted) == [str(a + b) for a, b in sums.PAIRS]
+    assert sums.adds_up(wanted).all()
+    ids = requests.write(gpt(3), sums.asked(sums.PAIRS), gen(1))
+    some = torch.rand(100, 1, generator=gen(2)) < 0.5
+    ids[:, 4:7] = torch.where(some, wanted[:, 4:], ids[:, 4:7])
+    texts = ["".join(requests.CHARACTERS[i] for i in row) for row in ids.tolist()]
+    for text, said in zip(texts, sums.adds_up(ids).tolist(), strict=True):
+        request, answer = text.split(">", 1)
+        assert said == (answer.split(".")[0] == str(eval(request))), text
+    assert 0 < sums.adds_up(ids).sum() < 100
+
+
+def test_the_parts_share_no_sum():
+    parts = sums.split([30, 15, 10], gen())
+    assert sorted(pair for part in parts for pair in part) == sums.PAIRS
+    kinds = [{frozenset(pair) for pair in part} for part in parts]
+    assert [len(kind) for kind in kinds] == [30, 15, 10]
+    with pytest.raises(ValueError, match="54 sums together; there are 55"):
+        sums.split([54], gen())
+
+
+def test_the_share_right_is_that_of_many_draws():
+    pairs = sums.PAIRS[::7]
+    model = recipes.finetune(gpt(5), sums.rows(pairs), gen(1), steps=30)
+    exactly = sums.share_right(model, pairs)
+    ids = requests.write(model, sums.asked(pairs).repeat(400, 1), gen(2))
+    assert 0.02 < exactly < 0.98
+    assert sums.adds_up(ids).mean().item() == pytest.approx(exactly, abs=0.03)
 
 
 # ---------------------------------------------------------------------------
@@ -270,6 +318,14 @@ def test_a_reward_model_reads_the_answer_and_not_the_filling():
     stream = rated.body(ids[:1, :5])[0, -1]                # where its last letter is read
     assert torch.allclose(first[0], rated.score(stream)[0], atol=1e-6)
     assert model.head.weight is model.tokens.weight, "the policy keeps its head"
+
+
+def test_a_reward_model_learns_what_won():
+    first, second = requests.rows(["ada", "martin"] * 8), requests.rows(["bo", "tom"] * 8, "an" * 8)
+    better = torch.tensor([True, False] * 8)
+    judge = reward.fit(gpt(1), first, second, better, generator=gen(), steps=20, batch=8)
+    with torch.no_grad():
+        assert reward.accuracy(judge(first), judge(second), better) == 1
 
 
 def test_dpo_begins_at_log_two_and_rises_with_what_the_winner_gains():

@@ -121,18 +121,20 @@ def _dpo_inputs():
 
 EXERCISES = [
     Exercise(
-        "best-of-sixteen",
-        "How far is best of 16?",
-        minutes=2,
+        "how-many-for-three-nats",
+        "Three nats by drawing",
+        minutes=5,
         kind="number",
-        answer=lambda: math.log(16) - 15 / 16,
+        answer=lambda: max(n for n in range(1, 200) if math.log(n) - (n - 1) / n <= 3),
         mistakes=[
-            (lambda: math.log(16), "Something comes off the logarithm: the winner is one of the "
-                                   "sixteen, and may be any of them."),
-            (lambda: math.log2(16) - 15 / 16, "In nats the logarithm is the natural one."),
-            (lambda: math.log(16) - 1, "The second part is (n - 1) / n, a little less than 1."),
+            (20, "That is where log n reaches 3. Something comes off the logarithm: the winner is "
+                 "one of the n, and may be any of them."),
+            (54, "The bound of 54 is just above 3: (n - 1) / n is a little less than 1."),
+            (15, "In nats the logarithm is the natural one."),
+            (8, "In nats the logarithm is the natural one, and something comes off it."),
         ],
-        because="Less than two nats, however good the reward model thinks the winner.",
+        because="Every further nat costs nearly three times as many answers, for each request "
+                "anew. That is why one trains a policy to go far.",
     ),
     Exercise(
         "preferred-how-often",

@@ -1,8 +1,9 @@
 import { el, svg, button, field, select, state, within, narrow, announcer, scroller, data as load, keys, color, show } from "./base.js";
 
 /* Policies by their distance from a reference and by what they got for it: choose one, see what it
-   writes and what it paid.  data, from zh.labs.frontier.pack: { points: [{ method, label, kl, taste, proxy,
-   asked, distinct, entropy, samples }] }  State: chosen (index), height (what is drawn upwards). */
+   writes and what it paid.  data, from zh.labs.frontier.pack: { points: [{ method, label, kl, bound, taste,
+   proxy, asked, distinct, entropy, samples }] }, bound: the KL is no more than kl and was not measured.
+   State: chosen (index), height (what is drawn upwards). */
 
 const HEIGHTS = [["taste", "what the rater would give"], ["proxy", "what the reward model gives"], ["entropy", "entropy, nats an answer"], ["distinct", "share of different answers"], ["asked", "share that ends as asked"]];
 const HUES = [color.ink, color.orange, color.green, color.blue, color.pink, color.olive], MARKS = ["square", "circle", "triangle", "diamond", "circle", "square"];
@@ -18,7 +19,8 @@ export default {
     const { points } = await load(model), methods = [...new Set(points.map((p) => p.method))];
     const s = state(model, { chosen: 0, height: "taste" });
     const chosen = () => Math.round(within(s.get("chosen"), 0, points.length - 1)), height = () => (HEIGHTS.find(([k]) => k === s.get("height")) || HEIGHTS[0]);
-    const called = (p) => `${p.method}, ${p.label}`;
+    const called = (p) => `${p.method}, ${p.label}`, distance = (p) => (p.bound ? "at most " : "") + p.kl.toFixed(2);
+    const inLegend = (m) => m + (points.some((p) => p.method === m && p.bound) ? " (at the most that its KL can be)" : "");
     // along the distance, as the arrow keys go
     const order = [...points.keys()].sort((a, b) => points[a].kl - points[b].kl), rank = () => order.indexOf(chosen());
     const move = (by) => s.set({ chosen: order[Math.max(0, Math.min(order.length - 1, rank() + by))] });
@@ -54,15 +56,15 @@ export default {
             i === at && svg("circle", { cx: x(q.kl), cy: y(q[key]), r: 14, fill: "none", stroke: color.orange, "stroke-width": 3 }), mark(MARKS[k], x(q.kl), y(q[key]), 6, { fill: HUES[k] })); }));
       places = shown.map((q) => [points.indexOf(q), x(q.kl), y(q[key])]);
       const row = (name, value) => el("tr", null, el("th", { scope: "row" }, name), el("td", null, value)), percent = (v) => `${Math.round(100 * v)} %`;
-      numbers.replaceChildren(row("KL, nats an answer", p.method === "best of n" ? `at most ${p.kl.toFixed(2)}` : p.kl.toFixed(2)), row("what the rater would give", show(p.taste, 3)), row("what the reward model gives", show(p.proxy, 3)), row("ends as asked", percent(p.asked)),
+      numbers.replaceChildren(row("KL, nats an answer", distance(p)), row("what the rater would give", show(p.taste, 3)), row("what the reward model gives", show(p.proxy, 3)), row("ends as asked", percent(p.asked)),
         row("entropy, nats an answer", p.entropy === null ? "not measured" : p.entropy.toFixed(1)), row("different answers", percent(p.distinct)));
       heading.firstChild.textContent = `Answers of ${called(p)}`;
       list.replaceChildren(...p.samples.map((t) => el("li", null, t)));
-      const legend = methods.map((m, k) => `${m}: ${MARKS[k % 6]}`).join(", ");
-      picture.setAttribute("aria-label", `${words} over the KL, ${points.length} policies. ${legend}. Chosen: ${called(p)}, KL ${p.kl.toFixed(2)}.`);
-      say(`${called(p)}: KL ${p.kl.toFixed(2)}, the rater would give ${show(p.taste, 3)}, the reward model gives ${show(p.proxy, 3)}.`);
+      const legend = methods.map((m, k) => `${inLegend(m)}: ${MARKS[k % 6]}`).join(", ");
+      picture.setAttribute("aria-label", `${words} over the KL, ${points.length} policies. ${legend}. Chosen: ${called(p)}, KL ${distance(p)}.`);
+      say(`${called(p)}: KL ${distance(p)}, the rater would give ${show(p.taste, 3)}, the reward model gives ${show(p.proxy, 3)}.`);
     }
-    const key = el("p", { style: "margin:.2rem 0;font-size:.92rem" }, methods.map((m, k) => [svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true", style: "vertical-align:-2px;margin-right:.2rem" }, mark(MARKS[k % 6], 8, 8, 5, { fill: HUES[k % 6] })), el("span", { style: "margin-right:.9rem" }, m)]).flat());
+    const key = el("p", { style: "margin:.2rem 0;font-size:.92rem" }, methods.map((m, k) => [svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true", style: "vertical-align:-2px;margin-right:.2rem" }, mark(MARKS[k % 6], 8, 8, 5, { fill: HUES[k % 6] })), el("span", { style: "margin-right:.9rem" }, inLegend(m))]).flat());
     picture.after(key);
     draw();
     s.on(draw);

@@ -3,7 +3,7 @@
     lab("frontier", name="lab-frontier", title="...", data=frontier.pack(points), chosen=3)
 
 A point is a dictionary: "method", "label", "kl", "taste", "proxy", "asked", "distinct", "samples",
-and "entropy" where it was measured.
+"entropy" where it was measured, and "bound": True where the KL is no more than a bound.
 """
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def pack(points: Sequence[dict]) -> dict:
         entropy = point.get("entropy")
         packed.append({"method": point["method"], "label": point["label"], **own,
                        "entropy": None if entropy is None else round(float(entropy), 2),
-                       "samples": list(point["samples"])})
+                       "bound": bool(point.get("bound")), "samples": list(point["samples"])})
     return {"points": packed}

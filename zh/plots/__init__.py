@@ -116,6 +116,7 @@ from zh.plots.mlp import (
     valley,
 )
 from zh.plots.post_training import (
+    against_equal,
     bought,
     by_multiplier,
     hacked,

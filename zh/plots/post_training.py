@@ -55,15 +55,25 @@ def hacked(proxy: list, taste: list, kls: list, width: int = 5) -> Figure:
     return fig
 
 
-def kl_frontier(points: list[dict], key: str = "taste") -> Figure:
-    """Points over their KL: [{"method", "label", "kl", "taste", "proxy"}], one colour a method."""
+def kl_frontier(points: list[dict], others: list = (), key: str = "taste") -> Figure:
+    """Points over their KL: [{"method", "label", "kl", "taste", "proxy"}], one colour a method.
+
+    "bound": True where the KL is no more than that; hollow, and the legend says so. others: lists
+    of points of the same methods from other seeds, faint.
+    """
     fig, ax = new(size=(6.4, 3.6))
     methods = list(dict.fromkeys(p["method"] for p in points))
     for method, color, mark in zip(methods, (INK, ORANGE, GREEN, BLUE, PINK), "so^Dv",
                                    strict=False):
         own = sorted((p for p in points if p["method"] == method), key=lambda p: p["kl"])
-        ax.plot([p["kl"] for p in own], [p[key] for p in own], mark + "-", ms=6, color=color,
-                linewidth=0.9, label=method)
+        bound = any(p.get("bound") for p in own)
+        ax.plot([p["kl"] for p in own], [p[key] for p in own], mark + ("--" if bound else "-"),
+                ms=6, color=color, linewidth=0.9, markerfacecolor="none" if bound else color,
+                label=method + (" (at the most that its KL can be)" if bound else ""))
+        for more in others:
+            also = sorted((p for p in more if p["method"] == method), key=lambda p: p["kl"])
+            ax.plot([p["kl"] for p in also], [p[key] for p in also], mark + "-", ms=4, color=color,
+                    linewidth=0.7, alpha=0.35)
         for p in own:
             up = 4 if methods.index(method) % 2 else -12           # so that fewer overlap
             ax.annotate(p["label"], (p["kl"], p[key]), xytext=(4, up),
@@ -84,6 +94,23 @@ def by_multiplier(rows: dict, multipliers: list, seeds: int) -> Figure:
     ax.set_xticks(places, [f"{m:g}" for m in multipliers])
     ax.set(xlabel="rate of the early layers, times that of the others", ylabel="accuracy")
     ax.legend()
+    return fig
+
+
+def against_equal(rows: dict, multipliers: list, chosen: float) -> Figure:
+    """Each task with one multiplier beside the same rate for all: {name: (multipliers, seeds)}."""
+    fig, ax = new(size=(4.6, 4.0))
+    at, equal = multipliers.index(chosen), multipliers.index(1)
+    every = [v for values in rows.values() for row in values for v in row]
+    ends = [min(every) - 0.02, max(every) + 0.02]
+    ax.plot(ends, ends, color=INK, linewidth=0.9, linestyle=":")
+    for (name, values), color, mark in zip(rows.items(), (BLUE, ORANGE), "o^", strict=True):
+        gain = statistics.fmean(values[at]) - statistics.fmean(values[equal])
+        ax.plot(values[equal], values[at], mark, ms=5, color=color,
+                label=f"{name}: {gain:+.3f}".replace("-", "−"))
+    ax.set(xlabel="accuracy with the same rate for all", ylabel=f"with {chosen:g} times the rate",
+           xlim=ends, ylim=ends)
+    ax.legend(title="mean difference")
     return fig
 
 

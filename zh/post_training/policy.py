@@ -24,9 +24,10 @@ import torch
 
 from zh import data
 from zh.gpt import GPT
-from zh.post_training.requests import GIVEN, counts, log_p, write
+from zh.post_training.requests import counts, log_p, write
 
 KINDS = ("none", "mean", "group", "scaled")
+LETTERS = torch.tensor(data.encode(data.ALPHABET[1:]))       # one request for each
 
 
 def advantages(rewards: torch.Tensor, kind: str = "group") -> torch.Tensor:
@@ -78,25 +79,27 @@ class Course:
 def improve(policy: GPT, reference: GPT, reward: Callable, *, steps: int,
             beta: float, generator: torch.Generator, lr: float = 3e-3,
             requests: int = 8, group: int = 8, kind: str = "group",
-            letters: str = data.ALPHABET[1:],
+            asked: torch.Tensor = LETTERS,
             watch: Callable | None = None) -> Course:
     """Move `policy` towards what `reward(ids) -> (B,)` rewards.
 
-    The reference stays as it is. letters: what is asked for, drawn evenly.
+    The reference stays as it is. asked: the requests as `write` takes
+    them, drawn evenly.
     watch(step, policy, ids): whatever it returns, unless that is None, is
     kept in `Course.watched`. Raises ValueError where beta is below 0 or a
     reward is not finite.
     """
     check(beta)
     optimizer = torch.optim.Adam(policy.parameters(), lr, betas=(0.9, 0.95))
-    choice, course = torch.tensor(data.encode(letters)), Course()
+    course = Course()
     for step in range(steps):
-        rows = torch.randint(len(choice), (requests,), generator=generator)
-        asked = choice[rows].repeat_interleave(group)
-        ids = write(policy, asked, generator)                  # (B, T)
-        scores = reward(ids)                                   # (B,)
+        rows = torch.randint(len(asked), (requests,), generator=generator)
+        ids = write(policy, asked[rows].repeat_interleave(group, 0),
+                    generator)                                 # (B, T)
+        with torch.no_grad():
+            scores = reward(ids)                               # (B,)
         check(beta, scores, step)
-        ids = ids[:, :GIVEN + int(counts(ids).sum(1).max())]   # what is used
+        ids = ids[:, :2 + counts(ids).nonzero()[:, 1].max()]   # what is used
         log_ps = log_p(policy, ids)                            # (B, T - 1)
         with torch.no_grad():
             before = log_p(reference, ids)

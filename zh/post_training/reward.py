@@ -2,8 +2,8 @@
 
     first, second = write(...), write(...)               # two answers to each request, (N, T) each
     better = prefer(taste(first), taste(second), generator)     # (N,) True where the first won
-    model = RewardModel(policy)                          # the same GPT, with one number on top
-    bradley_terry_loss(model(first), model(second), better)
+    model = fit(policy, first, second, better, generator=g)     # the same GPT, one number on top
+    model(first)                                                # (N,)
 
 The rater of Bradley and Terry (1952) prefers the first with probability sigmoid(r(first) -
 r(second)). Fitting r is logistic regression on the difference; r itself is known up to a constant.
@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zh.gpt import GPT
+from zh import training
+from zh.gpt import GPT, optimizer
 from zh.post_training.requests import GIVEN, counts
 
 
@@ -56,6 +57,26 @@ class RewardModel(nn.Module):
         last = counts(ids).sum(1) + GIVEN - 2              # where the last letter is read
         chosen = stream[torch.arange(len(ids)), last]      # (B, dim)
         return self.score(chosen)[:, 0]
+
+
+def fit(body: GPT, first: torch.Tensor, second: torch.Tensor, better: torch.Tensor, *,
+        generator: torch.Generator, steps: int = 75, lr: float = 3e-3, batch: int = 32,
+        callbacks=()) -> RewardModel:
+    """A reward model that starts as a copy of `body`, from answers (N, T) each, better (N,)."""
+    model = RewardModel(body)
+
+    def draw(g):
+        rows = torch.randint(len(better), (batch,), generator=g)
+        return rows, rows
+
+    def loss(model, rows, _):
+        both = model(torch.cat([first[rows], second[rows]]))           # (2 * batch,)
+        return bradley_terry_loss(*both.chunk(2), better[rows])
+
+    training.train(model, draw, steps, generator=generator, loss=loss, callbacks=callbacks,
+                   optimizer=optimizer(model, lr), progress=False,
+                   lr=training.cosine(lr, steps, warmup=min(10, steps - 1)))
+    return model.eval()
 
 
 def accuracy(first: torch.Tensor, second: torch.Tensor, better: torch.Tensor) -> float:
