@@ -190,7 +190,7 @@ class MultiHead(nn.Module):
                    for part in self.qkv(x).chunk(3, -1))
         before = 0 if cache is None else cache.length
         if self.rope:
-            places = torch.arange(before, before + x.shape[1])
+            places = torch.arange(before, before + x.shape[1], device=x.device)
             q, k = rotate(q, places), rotate(k, places)
         if cache is not None:
             k, v = cache.add(k, v)                         # (B, heads, S, size)
@@ -205,7 +205,8 @@ class MultiHead(nn.Module):
         if mask is not None:
             check_mask(mask, (B, T, S))
         if self.causal and T > 1 and not kernel_masks:
-            mask = causal(T, S) if mask is None else mask & causal(T, S)
+            before = causal(T, S).to(q.device)
+            mask = before if mask is None else mask & before
             check_mask(mask, (B, T, S))
         if mask is not None:
             mask = mask.expand(B, T, S)[:, None]           # the same for every head
@@ -362,7 +363,7 @@ def rotate(x: torch.Tensor, places: torch.Tensor,
     if d % 2:
         raise ValueError(f"the last axis has {d} features; rotation needs "
                          "pairs, an even number.")
-    pairs = torch.arange(0, d, 2, dtype=torch.float64)     # (d / 2,)
+    pairs = torch.arange(0, d, 2, dtype=torch.float64, device=x.device)  # (d / 2,)
     angle = places.double()[:, None] * base ** (-pairs / d)    # (T, d / 2)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     a, b = x[..., 0::2], x[..., 1::2]                      # (..., T, d / 2)

@@ -44,7 +44,7 @@ def save(path, step, history, model, generator, optimizer):
                 tensors[f"optimizer.{index}.{key}"] = value
             else:
                 about["numbers"][f"optimizer.{index}.{key}"] = value
-    tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format)
+    tensors = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
                for name, tensor in tensors.items()}
     about["sum"] = _sum(tensors)
     path = Path(path)

@@ -8,9 +8,11 @@ import time
 import pytest
 import torch
 
+from zh import attention
+from zh.attention import Cache
 from zh.checkpoints import TrainingError
+from zh.gpt import GPT, GPTConfig, draw_blocks, processes, runs
 from zh.gpt import __main__ as command
-from zh.gpt import draw_blocks, processes, runs
 from zh.gpt.processes import Group
 
 
@@ -49,10 +51,50 @@ def test_a_batch_that_cannot_be_shared(batch, size, near):
 
 
 def test_alone_nothing_is_changed():
-    group, own = Group(), draw()
-    assert group.first and group.draw(own, 6, dropout=0.5) is own and group.loss(None) is None
+    group, own, before = Group(), draw(), torch.get_rng_state()
+    same, right = (d(torch.Generator().manual_seed(1)) for d in (group.draw(own, 6, 0.5), own))
+    assert all(map(torch.equal, same, right)) and torch.equal(torch.get_rng_state(), before)
+    assert group.first and group.loss(None) is None
     assert group.any(True, False) == [True, False] and group.in_turn(lambda: 3) == 3
     assert processes.join().size == 1
+
+
+@pytest.mark.parametrize("config", [{}, {"positions": "rope"}, {"dropout": 0.1}])
+def test_all_of_a_step_meets_on_the_device_of_the_model(config, monkeypatch):
+    """On PyTorch's "meta", which has shapes and no values, and will not mix devices either.
+
+    What looks at values is left out there: the checks of ids and masks.
+    """
+    monkeypatch.setattr(attention, "check_mask", lambda *_: None)
+    model = GPT(GPTConfig(11, 8, 2, 2, 16, **config), generator=torch.Generator()).to("meta")
+    model.check = lambda *_: None
+    x, y = Group(device="meta").draw(draw_blocks(torch.arange(11), 8, 4), 4)(torch.Generator())
+    model.loss(x, y).backward()
+    caches = [Cache(8) for _ in model.blocks]
+    found = [x, y, *(p.grad for p in model.parameters()),
+             *(model(x[:, a:b], caches) for a, b in ((0, 5), (5, 7), (7, 8)))]
+    assert {tensor.device.type for tensor in found} == {"meta"}
+
+
+@pytest.mark.parametrize("there, number, words", [
+    (0, "0", "card 0.*sees none. Take --device cpu, or a PyTorch built for CUDA"),
+    (1, "1", "card 1.*sees 1. Take --device cpu, or as many processes")])
+def test_a_card_that_is_not_there(there, number, words, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setenv("LOCAL_RANK", number)
+    with pytest.raises(TrainingError, match=words):
+        processes.join("cuda")
+    asked = ["train", "--text", "bundled", "--device", "cuda", "--out", str(tmp_path / "run")]
+    assert command.main(asked) == 1 and "--device cpu" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_process_has_a_card_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for number in (0, 1):
+        monkeypatch.setenv("LOCAL_RANK", str(number))
+        assert processes.place("cuda") == torch.device("cuda", number)
+    assert processes.place("cpu") == torch.device("cpu")
 
 
 def test_processes_that_do_not_come(monkeypatch):

@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, help="stop and save after so many")
     train.add_argument("--sample", type=int, default=200, metavar="TOKENS",
                        help="written at each measurement; 0 for none")
+    train.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
+                       help="what computes: the processor, or a graphics card for each process")
     train.add_argument("--threads", type=int, help="of PyTorch; without it: as many as it takes")
 
     sample = commands.add_parser("sample", help="write, from a run or from a folder with a GPT-2",
@@ -135,7 +137,7 @@ def train(asked: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
         whole.error(f"--minutes is {asked.minutes}; it is a number above 0")
     if asked.sample < 0:
         whole.error(f"--sample is {asked.sample}; it is 0 or more")
-    group = processes.join()
+    group = processes.join(asked.device)
     try:
         group.share(settings.batch)
     except ValueError as error:

@@ -67,9 +67,9 @@ def evaluate(model: nn.Module, ids: torch.Tensor, block: int, batch: int = 64,
     if at_most is not None and at_most < pieces:
         some = torch.arange(at_most) * pieces // at_most
         x, y = x[some], y[some]
-    total = 0.0
+    total, device = 0.0, next(model.parameters()).device
     with evaluating(model):
         for a, b in zip(x.split(batch), y.split(batch), strict=True):
-            logits = model(a).flatten(0, 1).double()
-            total += F.cross_entropy(logits, b.flatten(), reduction="sum").item()
+            logits = model(a.to(device)).flatten(0, 1).double()
+            total += F.cross_entropy(logits, b.flatten().to(device), reduction="sum").item()
     return total / y.numel()

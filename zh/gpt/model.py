@@ -180,7 +180,7 @@ class GPT(nn.Module):
         keys and values instead of computing them again.
         """
         self.check(last(ids, self.config.block))
-        was_training = self.training
+        was_training, device = self.training, self.tokens.weight.device
         caches, start = None, -1
         try:
             while True:
@@ -196,7 +196,7 @@ class GPT(nn.Module):
                     fresh = ids[:, -1:]            # the others are cached
                 start = here
                 with torch.inference_mode():
-                    logits = self(fresh, caches)[:, -1]    # (B, vocab)
+                    logits = self(fresh.to(device), caches)[:, -1].cpu()
                 if was_training:                   # as whoever asked had it
                     self.train()
                 drawn = sampling.sample_logits(

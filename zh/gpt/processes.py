@@ -9,10 +9,11 @@ up to the order of additions. Process 0 writes, measures and speaks. With dropou
 zeros of its own, and the losses are no longer those of one process.
 
 A process that dies takes the run with it: the others hear of it in the next exchange, say so and
-end; the last checkpoint is kept. They exchange with Gloo.
+end; the last checkpoint is kept.
 
-Left out: graphics cards. There the exchange is NCCL's, and model, minibatches and what is exchanged
-must be on the card; none of that is written or tried here.
+Processors exchange with Gloo. With `--device cuda` each process has a graphics card of its own, and
+the exchange is NCCL's. That part was written without a card at hand: the tests see that all tensors
+of a step meet on one device, and nothing more has been tried.
 
 Data parallelism with one large minibatch: Goyal et al. 2017.
 """
@@ -33,10 +34,11 @@ LOST = ("another process of this run has ended, so this one cannot go on ({error
 
 
 class Group:
-    """The processes of a run: `rank` of `size`; alone without torchrun."""
+    """The processes of a run: `rank` of `size`, alone without torchrun; what this one computes on.
+    """
 
-    def __init__(self, rank: int = 0, size: int = 1):
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int = 0, size: int = 1, device: str | torch.device = "cpu"):
+        self.rank, self.size, self.device = rank, size, torch.device(device)
 
     @property
     def first(self) -> bool:
@@ -60,17 +62,15 @@ class Group:
 
     def draw(self, draw: Callable, batch: int,
              dropout: float = 0.0) -> Callable:
-        """`draw(generator)`, of which this process keeps its share."""
+        """`draw(generator)`, of which this process keeps its share, on its device."""
         mine = self.share(batch)
-        if self.size == 1:
-            return draw
 
         def drawn(generator: torch.Generator):
             x, y = draw(generator)             # the same in all processes
-            if dropout:                        # zeros of its own
+            if dropout and self.size > 1:      # zeros of its own
                 seed = torch.randint(2 ** 62, (), generator=generator).item()
                 torch.manual_seed(seed + self.rank)
-            return x[mine], y[mine]            # (batch / size, block)
+            return x[mine].to(self.device), y[mine].to(self.device)   # (batch / size, block)
 
         return drawn
 
@@ -96,7 +96,7 @@ class Group:
         """Which of the flags are up in at least one process: so all stop at the same step."""
         if self.size == 1:
             return list(flags)
-        told = torch.tensor([float(flag) for flag in flags])
+        told = torch.tensor([float(flag) for flag in flags], device=self.device)
         dist.all_reduce(told, dist.ReduceOp.MAX)
         return [bool(flag) for flag in told]
 
@@ -113,18 +113,37 @@ def ranked() -> int:
     return int(os.environ.get("RANK", 0))
 
 
-def join() -> Group:
+def place(device: str) -> torch.device:
+    """What this process computes on: "cpu", or "cuda" for the card of its number on this machine.
+
+    TrainingError where PyTorch sees no such card.
+    """
+    if device == "cpu":
+        return torch.device("cpu")
+    number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if number >= there:
+        raise TrainingError(
+            f"process {number} was to compute on graphics card {number} (they count from 0), and "
+            f"PyTorch {torch.__version__} sees {there or 'none'}. Take --device cpu, or "
+            + ("as many processes as there are cards." if there else "a PyTorch built for CUDA."))
+    return torch.device("cuda", number)
+
+
+def join(device: str = "cpu") -> Group:
     """The group that torchrun's variables describe; TrainingError where the others do not come."""
+    mine = place(device)
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
-        return Group()
+        return Group(device=mine)
     try:
-        dist.init_process_group("gloo")
+        if mine.type == "cuda":
+            torch.cuda.set_device(mine)
+        dist.init_process_group("nccl" if mine.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the {size} processes did not find each other ({error}). Start them "
                             "with torchrun: torchrun --standalone --nproc-per-node "
                             f"{size} -m zh.gpt train ...") from error
-    return Group(dist.get_rank(), dist.get_world_size())
+    return Group(dist.get_rank(), dist.get_world_size(), mine)
 
 
 def leave() -> None:
@@ -137,4 +156,4 @@ def lost(error: RuntimeError) -> bool:
     """Does an error say that another process is gone?"""
     words = str(error).lower()
     return dist.is_initialized() and any(word in words for word in (
-        "connection closed", "connection reset", "broken pipe", "gloo", "timed out"))
+        "connection closed", "connection reset", "broken pipe", "gloo", "nccl", "timed out"))

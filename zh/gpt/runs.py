@@ -19,7 +19,8 @@ taken up again, ends in the same bits as one that nobody touched.
 
 Several processes share a run under torchrun (`zh.gpt.processes`); one of them writes.
 
-Left out: devices, texts that do not fit in memory.
+Left out: texts that do not fit in memory. What dropout draws on a graphics card is not kept with
+the checkpoint: a run with dropout that was taken up again is another run there.
 """
 from __future__ import annotations
 
@@ -135,6 +136,7 @@ class Run:
                 path.parent, {path.name: json.dumps(asked, indent=1).encode()}))
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.model = GPT(settings.config(self.tokenizer.vocab_size), generator=self.generator)
+        self.model.to(self.group.device)
         self.losses: list[tuple[int, float, float]] = []       # step, train, held back
 
     def _begun(self, asked: dict) -> bool:
