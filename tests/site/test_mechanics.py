@@ -275,3 +275,5 @@ def test_two_cold_builds_are_equal(built, tmp_path):
     assert done.returncode == 0, done.stdout
     again = other / "_build" / "html"
     assert reproducible.differences(built.root / "_build" / "html", again) == []
+    (sheet,) = (again / "_static").glob("bundle.*.css")
+    assert ".zh-cost-label" in sheet.read_text("utf8"), "also where no cell was slow"
