@@ -363,7 +363,8 @@ def rotate(x: torch.Tensor, places: torch.Tensor,
     if d % 2:
         raise ValueError(f"the last axis has {d} features; rotation needs "
                          "pairs, an even number.")
-    pairs = torch.arange(0, d, 2, dtype=torch.float64, device=x.device)  # (d / 2,)
+    pairs = torch.arange(0, d, 2, dtype=torch.float64,
+                         device=x.device)                  # (d / 2,)
     angle = places.double()[:, None] * base ** (-pairs / d)    # (T, d / 2)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     a, b = x[..., 0::2], x[..., 1::2]                      # (..., T, d / 2)

@@ -62,7 +62,7 @@ class Group:
 
     def draw(self, draw: Callable, batch: int,
              dropout: float = 0.0) -> Callable:
-        """`draw(generator)`, of which this process keeps its share, on its device."""
+        """This process's share of `draw(generator)`, on its device."""
         mine = self.share(batch)
 
         def drawn(generator: torch.Generator):
@@ -70,7 +70,8 @@ class Group:
             if dropout and self.size > 1:      # zeros of its own
                 seed = torch.randint(2 ** 62, (), generator=generator).item()
                 torch.manual_seed(seed + self.rank)
-            return x[mine].to(self.device), y[mine].to(self.device)   # (batch / size, block)
+            return (x[mine].to(self.device),   # (batch / size, block)
+                    y[mine].to(self.device))
 
         return drawn
 
