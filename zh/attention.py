@@ -205,8 +205,8 @@ class MultiHead(nn.Module):
         if mask is not None:
             check_mask(mask, (B, T, S))
         if self.causal and T > 1 and not kernel_masks:
-            before = causal(T, S).to(q.device)
-            mask = before if mask is None else mask & before
+            earlier = causal(T, S).to(q.device)
+            mask = earlier if mask is None else mask & earlier
             check_mask(mask, (B, T, S))
         if mask is not None:
             mask = mask.expand(B, T, S)[:, None]           # the same for every head

@@ -1,6 +1,8 @@
 """Figures: SVG whose ink the page decides, the same on every run, shown once and in one form."""
 
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import matplotlib
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from tests.conftest import ROOT
 from zh import page, plots
 
 
@@ -17,6 +20,12 @@ def styled(monkeypatch):
     with matplotlib.rc_context():
         plots.style()
         yield
+
+
+def test_matplotlib_comes_with_the_first_figure():
+    """Whoever imports the functions and draws nothing does not wait for it."""
+    ask = "import sys; from zh import plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", ask], cwd=ROOT).returncode == 0
 
 
 def drawing():

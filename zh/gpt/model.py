@@ -196,7 +196,7 @@ class GPT(nn.Module):
                     fresh = ids[:, -1:]            # the others are cached
                 start = here
                 with torch.inference_mode():
-                    logits = self(fresh.to(device), caches)[:, -1].cpu()
+                    logits = self(fresh.to(device), caches)[:, -1].cpu()  # (B, V)
                 if was_training:                   # as whoever asked had it
                     self.train()
                 drawn = sampling.sample_logits(

@@ -10,7 +10,6 @@ from zh.plots.wavenet import mean_spread, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 
 def gpt_table(rows: list[dict], others: list[dict]):
@@ -72,6 +71,8 @@ def shares(rows: dict) -> Figure:
 
 def plain_decades(ax) -> None:
     """1, 2, 5, 10, ... on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_locator(NullLocator())
