@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partialmethod
+from functools import cache, partialmethod
 from pathlib import Path
 
 import psutil
@@ -65,7 +65,8 @@ def kernel_environment(root: Path) -> None:
 # -- what a chapter depends on --------------------------------------------------------------------
 
 
-def _imported(source: str, package: str = "") -> set[str]:
+@cache  # every chapter follows the same files
+def _imported(source: str, package: str = "") -> frozenset[str]:
     """Dotted names of the modules of PACKAGE that this source imports."""
     source = re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M)  # IPython magics
     found: set[str] = set()
@@ -78,7 +79,7 @@ def _imported(source: str, package: str = "") -> set[str]:
                 parent = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parent, *filter(None, [base])])
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.split(".")[0] == PACKAGE}
+    return frozenset(name for name in found if name.split(".")[0] == PACKAGE)
 
 
 def _files(name: str, root: Path) -> list[Path]:
