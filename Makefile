@@ -12,13 +12,14 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 export BUILD
 
-.PHONY: help book test unit lint serve archive epub chapter lighthouse reproducible bench record actionlint \
+.PHONY: help book test unit notebooks lint serve archive epub chapter lighthouse reproducible bench record actionlint \
   clean distclean
 
 help:
 	@echo "make book          build the site into $(BUILD)/_build/html"
 	@echo "make test          all tests (set-up, unit, runs, chapters, site, browser)"
 	@echo "make unit          the tests that need neither site nor browser nor a long run"
+	@echo "make notebooks     every chapter's notebook, run as a reader does (as long as the book)"
 	@echo "make lint          ruff, and the checks of the workflows"
 	@echo "make serve         show the built site at http://127.0.0.1:$(PORT)/"
 	@echo "make archive       the site as one .zip, for reading without a network"
@@ -39,6 +40,9 @@ test: $(VENV)/stamp
 
 unit: $(VENV)/stamp
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup tests/unit
+
+notebooks: $(VENV)/stamp
+	@$(PY) -m pytest tests/chapters/test_notebooks.py --every-notebook
 
 lint: $(VENV)/stamp
 	@$(PY) -m ruff check .

@@ -29,6 +29,10 @@ settings.load_profile("book")
 CHAPTERS = [p for p, f in TEXTS.items() if f.is_file() and "{code-cell}" in f.read_text("utf8")]
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every-notebook", action="store_true", help="run them all, not only some")
+
+
 def pytest_generate_tests(metafunc):
     """`page_name`: a test for each page of the book; `chapter`: for each page with code."""
     for fixture, names in (("page_name", PAGES), ("chapter", CHAPTERS)):

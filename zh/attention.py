@@ -191,7 +191,7 @@ class MultiHead(nn.Module):
         before = 0 if cache is None else cache.length
         if self.rope:
             places = torch.arange(before, before + x.shape[1], device=x.device)
-            q, k = rotate(q, places), rotate(k, places)
+            q, k = rotate(torch.stack([q, k]), places)     # both at once
         if cache is not None:
             k, v = cache.add(k, v)                         # (B, heads, S, size)
         out = self.mix(q, k, v, mask)
@@ -367,7 +367,7 @@ def rotate(x: torch.Tensor, places: torch.Tensor,
                          device=x.device)                  # (d / 2,)
     angle = places.double()[:, None] * base ** (-pairs / d)    # (T, d / 2)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., 0::2], x[..., 1::2]                      # (..., T, d / 2)
+    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)             # (..., T, d / 2)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
 
 
