@@ -40,6 +40,7 @@ FORMS = {
     "day first": "{day}/{month}/{year}",      # 14/3/1999: collides with the form above
     "month": "{name} {year}",                 # March 1999, which is 1999-03
 }
+_IDS = {sign: 3 + i for i, small in enumerate(SIGNS) for sign in (small, small.upper())}
 WEIGHTS = {"month first": 1.5, "day first": 0.5}    # of the others: 1
 UNSEEN = {                                    # no model of the chapter is trained on these
     "comma": "{day} {name}, {year}",          # 14 March, 1999
@@ -88,9 +89,15 @@ def iso(date: tuple[int, int, int], form: str = "long") -> str:
 def check_date(date: tuple[int, int, int]) -> tuple[int, int, int]:
     """The date itself; ValueError unless there is such a day."""
     year, month, day = date
-    if not (1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]):
+    if not (1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= days(year, month)):
         raise ValueError(f"there is no day {day} in month {month} of the year {year}.")
     return date
+
+
+@cache
+def days(year: int, month: int) -> int:
+    """How many days a month has."""
+    return monthrange(year, month)[1]
 
 
 @cache
@@ -176,7 +183,7 @@ def sample(months: list, count: int, generator: torch.Generator,
     items = []
     for f, m, u in zip(which, where, when, strict=True):
         year, month = months[m]
-        date = year, month, 1 + int(u * monthrange(year, month)[1])
+        date = year, month, 1 + int(u * days(year, month))
         items.append(Item(write(date, forms[f]), iso(date, forms[f]), forms[f]))
     return items
 
@@ -198,14 +205,12 @@ def draw_pairs(months: list, batch: int, forms: Iterable[str] = tuple(FORMS)) ->
 
 def encode(text: str) -> list[int]:
     """A text as token ids; capitals count as small letters. ValueError names an unknown sign."""
-    ids = []
-    for place, sign in enumerate(text):
-        at = SIGNS.find(sign.lower())
-        if at < 0 or len(sign.lower()) != 1:
-            raise ValueError(f"the sign {sign!r} at place {place} of {text!r} is not among those "
-                             f"that dates are written with: {SIGNS!r}.")
-        ids.append(3 + at)
-    return ids
+    try:
+        return [_IDS[sign] for sign in text]
+    except KeyError as error:
+        sign = error.args[0]
+        raise ValueError(f"the sign {sign!r} at place {text.index(sign)} of {text!r} is not among "
+                         f"those that dates are written with: {SIGNS!r}.") from None
 
 
 def decode(ids: Iterable[int]) -> str:

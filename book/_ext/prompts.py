@@ -1,6 +1,6 @@
 """Directives and roles that ask the reader for something.
 
-    :::{predict} slope-of-noise        the next cell's output stays covered until the reader commits
+    :::{predict} slope-of-noise        covers what the next cells show until the reader commits
     :kind: choice                      number, choice or text
     :choices: It shrinks | It grows
     What happens to the error when the step shrinks further?

@@ -6,7 +6,7 @@
        script.zh-state {...}, script.zh-payload, .zh-lab-body
    .zh-exercise > form.zh-form[data-name][data-kind][data-spec] zh.exercises.render_exercise_form
    .zh-predict[data-name][data-kind] > form.zh-form             zh.exercises.render_predict
-       covers the .cell_output of the next cell and the prose right after it; the prediction stays in this
+       covers the .cell_output of the next cell, of those right behind it, and the prose after them; the prediction stays in this
        browser (localStorage zh:predict:NAME)
    button[data-zh-forget], beside it [role=status]              forgets all that was kept; window.zhForget() too
    .zh-practice                                                 practice.js: what the browser has kept, in a list
@@ -245,30 +245,55 @@
     const note = make("p", "zh-cover", "The result stays covered until you commit to a prediction, or ask for it without one.");
     const said = make("p", "zh-said"), again = make("button", "zh-again", "Ask me again");
     again.type = "button";
-    if (!covers.has(output)) { // the result, and the text after the cell that reads it
-      const nodes = [output];
-      for (let n = output.closest(".cell").nextElementSibling; n && n.matches(PROSE); n = n.nextElementSibling) nodes.push(n);
-      covers.set(output, { nodes, names: new Set() });
+    if (!covers.has(output)) { // the result, those of cells that stand right behind it, and the text after them that reads it
+      const groups = [[output]], others = [];
+      let silent = false, read = false; // a cell without a result; the text has begun
+      for (let n = output.closest(".cell").nextElementSibling; n; n = n.nextElementSibling) {
+        if (n.matches(PROSE)) {
+          if (silent) groups.push([n]); else groups.at(-1).push(n);
+          [silent, read] = [false, true];
+        } else if (n.matches(".cell") && !read && !n.querySelector(".zh-lab, .zh-explore")) {
+          const next = n.querySelector(":scope > .cell_output");
+          if (next) groups.push([next]);
+          silent = !next;
+        } else break;
+      }
+      for (const group of groups.slice(1)) {
+        const too = make("p", "zh-cover", "Covered as well.");
+        group[0].before(too);
+        too.hidden = true;
+        others.push({ too, group });
+      }
+      covers.set(output, { nodes: groups.flat(), first: groups[0], others, names: new Set() });
     }
-    const { nodes, names } = covers.get(output);
-    let height = 0, margin = "";
+    const { nodes, first, others, names } = covers.get(output);
+    let height = "", margin = "";
     output.before(note, said);
     said.hidden = true;
     function show(text) {
       names.delete(name);
-      if (!names.size) for (const n of nodes) n.removeAttribute("hidden");
+      if (!names.size) {
+        for (const n of nodes) n.removeAttribute("hidden");
+        for (const { too } of others) too.hidden = true;
+      }
       note.hidden = form.hidden = true;
       said.hidden = !text;
       said.textContent = text ? "You predicted: " + text : "";
       if (text) said.append(" ", again);
     }
+    const tall = (group) => group.at(-1).getBoundingClientRect().bottom - group[0].getBoundingClientRect().top + "px";
     function measure() {
-      height = nodes.at(-1).getBoundingClientRect().bottom - output.getBoundingClientRect().top;
+      height = tall(first);
       margin = getComputedStyle(output).margin;
+      for (const other of others) other.height = tall(other.group);
     }
     function cover() { // the note takes the place of the result: nothing moves
-      note.style.minHeight = height + "px";
+      note.style.minHeight = height;
       note.style.margin = margin;
+      for (const other of others) {
+        Object.assign(other.too.style, { minHeight: other.height, margin });
+        other.too.hidden = false;
+      }
       for (const n of nodes) n.setAttribute("hidden", "until-found");
       names.add(name);
       note.hidden = form.hidden = false;

@@ -135,6 +135,8 @@ def bench(tmp_path_factory):
             cell("<p style='height: 90px'>The secret result is 42.</p>", "out-step"),
             prompt("way", "choice", ["It shrinks", "It grows"]),
             cell("<p style='height: 200px'>It grew.</p>", "out-way"),
+            '<div class="cell"><pre>nothing_to_show = 1</pre></div>',
+            cell("<p style='height: 70px'>By half.</p>", "out-too"),
             '<p id="read-way">That is growth.</p><ul id="list-way"><li>And more.</li></ul>',
             '<h2 id="after-way">Next</h2><p id="next-way">Other text.</p>',
             prompt("why", "text"), cell("<p id='inside-why'>Because of the step.</p>", "out-why"),
@@ -466,10 +468,11 @@ def test_a_prediction_covers_the_next_result_until_it_is_made(opened, disk):
 def test_predictions_of_words_and_choices_and_declining(opened):
     tab = opened()
     assert covered(tab, "read-way") and covered(tab, "list-way"), "the text that reads the result"
+    assert covered(tab, "out-too"), "the result of a cell right behind it"
     assert not covered(tab, "after-way") and not covered(tab, "next-way")
     tab.locator("#predict-way").get_by_label("It grows", exact=True).check()
     tab.locator("#predict-way").get_by_role("button", name="Commit").click()
-    assert not covered(tab, "out-way")
+    assert not covered(tab, "out-way") and not covered(tab, "out-too")
     assert "You predicted: It grows" in tab.inner_text("main")
     assert not covered(tab, "read-way") and not covered(tab, "list-way")
     tab.locator("#predict-why").get_by_label("Your prediction", exact=True).fill("<b>I</b> do")

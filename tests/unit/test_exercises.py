@@ -321,6 +321,12 @@ def test_a_bad_exercise_is_refused(change, words):
         Exercise(**{**good, **change})
 
 
+def test_numbers_and_choices_are_checked_in_the_page():
+    asked = [exercises.get(name) for name in exercises.names()]
+    elsewhere = [e.name for e in asked if e.kind in ("number", "choice") and not _forms.in_page(e)]
+    assert not elsewhere, "a right answer that takes parameters is for a notebook"
+
+
 def test_every_exercise_of_the_book_knows_its_answer_and_its_mistakes():
     for name in exercises.names():
         exercise = exercises.get(name)

@@ -194,10 +194,6 @@ _recover_first = _recover_by(lambda cuts: cuts[0])
 _recover_last = _recover_by(lambda cuts: cuts[-1])
 
 
-def _bits(loss=LOSS, per_token=PER_TOKEN):
-    return loss / math.log(2) / per_token
-
-
 EXERCISES = [
     Exercise(
         "bytes-of-a-text",
@@ -252,7 +248,7 @@ EXERCISES = [
         "From nats a token to bits a byte",
         minutes=3,
         kind="number",
-        answer=_bits,
+        answer=lambda: LOSS / math.log(2) / PER_TOKEN,
         tolerance=5e-3,
         mistakes=[
             (lambda: LOSS / math.log(2), "That is bits a token. A token is 4.1 bytes."),

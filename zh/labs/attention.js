@@ -224,7 +224,7 @@ export default {
 
       const loss = (run, t) => -Math.log(run.p[t][ids[t + 1]]), mean = (run) => sum(ids.slice(1).map((_, t) => loss(run, t))) / (T - 1);
       const here = came < 0 ? "" : `Loss here: ${loss(out, place).toFixed(2)} nats; as trained ${loss(trained, place).toFixed(2)}. `;
-      losses.textContent = here + (T > 1 ? `Mean over the ${T - 1} places with a next character: ${mean(out).toFixed(3)}; as trained ${mean(trained).toFixed(3)}.` : "");
+      losses.textContent = here + (T > 1 ? `Mean over the ${T - 1} place${T > 2 ? "s" : ""} with a next character: ${mean(out).toFixed(3)}; as trained ${mean(trained).toFixed(3)}.` : "");
       Object.assign(losses.dataset, { mean: T > 1 ? mean(out) : "", here: came < 0 ? "" : loss(out, place) });
 
       const c = came < 0 ? order[0] : came, blind = !ids.some((_, k) => may(place, k));
