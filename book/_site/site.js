@@ -214,9 +214,9 @@
   }
   async function exercise(form) {
     const { judge, unhide } = await base(), { name, spec } = form.dataset, key = "exercise:" + name;
-    const said = judge(unhide(spec, name), entered(form));
+    const answer = entered(form), said = judge(unhide(spec, name), answer);
     reply(form, said.text, said.ok);
-    if (said.ok || !kept(key)) keep(key, said.ok ? "right" : "tried");
+    if (said.ok || answer && !kept(key)) keep(key, said.ok ? "right" : "tried");
     solved(form.closest(".zh-exercise"));
   }
   document.addEventListener("submit", (event) => {

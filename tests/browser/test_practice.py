@@ -38,6 +38,9 @@ def practised(visit):
         predict.locator("button[type=submit]").click()
         go(page, "book/backprop")
         wrong = page.locator("#exercise-slope-left form")
+        wrong.locator("button").click()  # nothing was entered: that is no try
+        expect(wrong.locator(".zh-reply")).not_to_be_empty()
+        assert page.evaluate("localStorage.getItem('zh:exercise:slope-left')") is None
         wrong.locator("input").fill("123")
         wrong.locator("button").click()
         expect(wrong.locator(".zh-reply")).to_have_class("zh-reply zh-no")
