@@ -295,7 +295,7 @@ def fused(t: SimpleNamespace) -> SimpleNamespace:
 def descend(p, g, lr):
     """One step of gradient descent on the parameters, in place."""
     for name in PARAMETERS:
-        getattr(p, name).sub_(lr * getattr(g, name))
+        getattr(p, name).sub_(getattr(g, name), alpha=lr)
 
 
 # ---------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def side_by_side(p, X, Y, *, bessel=1, mean=1, spread=1, overwrite=False,
     embcat = emb.flatten(2)
     diff = embcat @ p.W1 + p.b1
     diff = diff - diff.mean(1, keepdim=True)
-    inv_std = ((diff ** 2).sum(1, keepdim=True) / divisor + eps) ** -0.5
+    inv_std = ((diff * diff).sum(1, keepdim=True) / divisor + eps) ** -0.5
     raw = diff * inv_std
     h = torch.tanh(p.bngain * raw + p.bnbias)
     # backward
@@ -342,17 +342,18 @@ def side_by_side(p, X, Y, *, bessel=1, mean=1, spread=1, overwrite=False,
     d[net[:, None], torch.arange(n), Y] -= 1
     d = d / n
     g.W2, g.b2 = h.mT @ d, d.sum(1, keepdim=True)
-    d = d @ p.W2.mT * (1 - h ** 2)
+    d = d @ p.W2.mT * (1 - h * h)
     g.bngain, g.bnbias = (d * raw).sum(1, keepdim=True), d.sum(1, keepdim=True)
-    along = raw * g.bngain / divisor
-    d = d - each(mean) * d.mean(1, keepdim=True) - each(spread) * along
-    d = p.bngain * inv_std * d
+    shift = each(mean) * g.bnbias / n                             # (R, 1, H)
+    stretch = each(spread) * g.bngain / divisor                   # (R, 1, H)
+    d = p.bngain * inv_std * (d - shift - raw * stretch)
     g.W1, g.b1 = embcat.mT @ d, d.sum(1, keepdim=True)
     demb = (d @ p.W1.mT).view(emb.shape)
     zeros = torch.zeros_like(p.C)
-    written = zeros.index_put(place, demb)
-    added = zeros.index_put(place, demb, accumulate=True)
-    g.C = torch.where(each(overwrite), written, added)
+    g.C = zeros.index_put(place, demb, accumulate=True)
+    if torch.as_tensor(overwrite).any():
+        written = zeros.index_put(place, demb)
+        g.C = torch.where(each(overwrite), written, g.C)
     return g
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from zh import attention
 from zh.attention import Cache
@@ -95,6 +96,43 @@ def test_each_process_has_a_card_of_its_own(monkeypatch):
         monkeypatch.setenv("LOCAL_RANK", str(number))
         assert processes.place("cuda") == torch.device("cuda", number)
     assert processes.place("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device, backend", [("cuda", "nccl"), ("cpu", "gloo")])
+@pytest.mark.parametrize("number", [0, 1])
+def test_each_process_asks_for_its_own_card_and_for_nccl(device, backend, number, monkeypatch):
+    """What torchrun's variables make of `join`, with PyTorch's calls written down and not made.
+
+    Two machines of two cards: the number on the machine is not the rank.
+    """
+    asked = []
+    for name, value in (("RANK", 2 + number), ("LOCAL_RANK", number), ("WORLD_SIZE", 4)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda card: asked.append(card))
+    monkeypatch.setattr(dist, "init_process_group", lambda *a, **k: asked.append((a, k)))
+    monkeypatch.setattr(dist, "get_rank", lambda: 2 + number)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    group = processes.join(device)
+    mine = torch.device("cuda", number) if device == "cuda" else torch.device("cpu")
+    # the card is taken before the group is asked for: NCCL takes the card that is set
+    assert asked == [mine] * (device == "cuda") + [((backend,), {})]
+    assert (group.rank, group.size, group.device) == (2 + number, 4, mine)
+
+
+def test_the_command_computes_on_the_card_of_its_process(monkeypatch, tmp_path):
+    """`zh.gpt train --device cuda` joins with what was asked, and hands the group to the run."""
+    seen = []
+    group = Group(device=torch.device("cuda", 1))
+    monkeypatch.setattr(processes, "join", lambda device: seen.append(device) or group)
+
+    def run(*_, **settings):
+        seen.append(settings["group"])
+        raise TrainingError("far enough")
+
+    monkeypatch.setattr(command, "Run", run)
+    command.main(["train", "--text", "bundled", "--device", "cuda", "--out", str(tmp_path / "run")])
+    assert seen == ["cuda", group]
 
 
 def test_processes_that_do_not_come(monkeypatch):

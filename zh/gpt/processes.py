@@ -12,8 +12,8 @@ A process that dies takes the run with it: the others hear of it in the next exc
 end; the last checkpoint is kept.
 
 Processors exchange with Gloo. With `--device cuda` each process has a graphics card of its own, and
-the exchange is NCCL's. That part was written without a card at hand: the tests see that all tensors
-of a step meet on one device, and nothing more has been tried.
+the exchange is NCCL's. That part was written without a card at hand: the tests see what PyTorch is
+asked for and that all tensors of a step meet on one device, and nothing more has been tried.
 
 Data parallelism with one large minibatch: Goyal et al. 2017.
 """

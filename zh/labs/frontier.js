@@ -55,7 +55,7 @@ export default {
           return svg("g", { "data-i": i, "data-x": q.kl, "data-y": q[key] }, svg("circle", { cx: x(q.kl), cy: y(q[key]), r: 20, fill: "transparent" }),
             i === at && svg("circle", { cx: x(q.kl), cy: y(q[key]), r: 14, fill: "none", stroke: color.orange, "stroke-width": 3 }), mark(MARKS[k], x(q.kl), y(q[key]), 6, { fill: HUES[k] })); }));
       places = shown.map((q) => [points.indexOf(q), x(q.kl), y(q[key])]);
-      const row = (name, value) => el("tr", null, el("th", { scope: "row" }, name), el("td", null, value)), percent = (v) => `${Math.round(100 * v)} %`;
+      const row = (name, value) => el("tr", null, el("th", { scope: "row" }, name), el("td", { style: "white-space:nowrap" }, value)), percent = (v) => `${Math.round(100 * v)} %`;
       numbers.replaceChildren(row("KL, nats an answer", distance(p)), row("what the rater would give", show(p.taste, 3)), row("what the reward model gives", show(p.proxy, 3)), row("ends as asked", percent(p.asked)),
         row("entropy, nats an answer", p.entropy === null ? "not measured" : p.entropy.toFixed(1)), row("different answers", percent(p.distinct)));
       heading.firstChild.textContent = `Answers of ${called(p)}`;
@@ -64,7 +64,7 @@ export default {
       picture.setAttribute("aria-label", `${words} over the KL, ${points.length} policies. ${legend}. Chosen: ${called(p)}, KL ${distance(p)}.`);
       say(`${called(p)}: KL ${distance(p)}, the rater would give ${show(p.taste, 3)}, the reward model gives ${show(p.proxy, 3)}.`);
     }
-    const key = el("p", { style: "margin:.2rem 0;font-size:.92rem" }, methods.map((m, k) => [svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true", style: "vertical-align:-2px;margin-right:.2rem" }, mark(MARKS[k % 6], 8, 8, 5, { fill: HUES[k % 6] })), el("span", { style: "margin-right:.9rem" }, inLegend(m))]).flat());
+    const key = el("p", { style: "margin:.2rem 0;font-size:.92rem" }, methods.map((m, k) => el("span", { style: "display:inline-block;margin-right:.9rem" }, svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true", style: "vertical-align:-2px;margin-right:.2rem" }, mark(MARKS[k % 6], 8, 8, 5, { fill: HUES[k % 6] })), el("span", null, inLegend(m)))));
     picture.after(key);
     draw();
     s.on(draw);

@@ -52,7 +52,7 @@ const STYLE = `
 .zh-lab .zh-sizes table { width: 100%; }
 .zh-sizes th { font-weight: 400; text-align: left !important; }
 .zh-sizes tr:last-child { font-weight: 600; } .zh-sizes tr:last-child th { font-weight: 600; }
-.zh-sizes td { white-space: nowrap; }
+.zh-sizes td { white-space: nowrap; } .zh-lab .zh-sizes :is(th, td) { padding-inline: .25rem; }
 .zh-sizes i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; }
 .zh-sizes svg { display: block; width: 100%; height: 22px; }
 `;

@@ -74,13 +74,43 @@ def kl_frontier(points: list[dict], others: list = (), key: str = "taste") -> Fi
             also = sorted((p for p in more if p["method"] == method), key=lambda p: p["kl"])
             ax.plot([p["kl"] for p in also], [p[key] for p in also], mark + "-", ms=4, color=color,
                     linewidth=0.7, alpha=0.35)
-        for p in own:
-            up = 4 if methods.index(method) % 2 else -12           # so that fewer overlap
-            ax.annotate(p["label"], (p["kl"], p[key]), xytext=(4, up),
-                        textcoords="offset points", fontsize=9)
+    along = sorted(points, key=lambda p: p["kl"])
+    for p, offset in zip(along, _beside(along, "kl", key), strict=True):
+        ax.annotate(p["label"], (p["kl"], p[key]), xytext=offset, textcoords="offset points",
+                    fontsize=9)
     ax.set(xlabel="KL from the finetuned model, nats an answer", ylabel=key)
     ax.legend()
     return fig
+
+
+def _beside(points: list[dict], across: str, up: str, width: float = 370,
+            height: float = 200) -> list[tuple[float, float]]:
+    """For the label of each point an offset from it, in typographic points, where least is covered.
+
+    width, height: about what the axes measure. One label after the other takes the first of a few
+    places that overlaps least with the marks and with the labels before it.
+    """
+    spans = [max(p[k] for p in points) - min(p[k] for p in points) or 1 for k in (across, up)]
+    at = [(width * p[across] / spans[0], height * p[up] / spans[1]) for p in points]
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]          # the marks
+    found = []
+    for (x, y), p in zip(at, points, strict=True):
+        long = 5 * len(p["label"])
+
+        def box(offset, x=x, y=y, long=long):
+            left, low = x + offset[0], y + offset[1]
+            return left, low, left + long, low + 9
+
+        def covered(offset, box=box):
+            left, low, right, high = box(offset)
+            return sum(max(0, min(right, x1) - max(left, x0)) * max(0, min(high, y1) - max(low, y0))
+                       for x0, y0, x1, y1 in taken)
+
+        best = min(((5, 3), (5, -11), (-long - 5, 3), (-long - 5, -11), (-long / 2, 8),
+                    (-long / 2, -17), (5, 12), (-long - 5, 12), (5, -20)), key=covered)
+        found.append(best)
+        taken.append(box(best))
+    return found
 
 
 def by_multiplier(rows: dict, multipliers: list, seeds: int) -> Figure:

@@ -90,7 +90,8 @@ def improve(policy: GPT, reference: GPT, reward: Callable, *, steps: int,
     reward is not finite.
     """
     check(beta)
-    optimizer = torch.optim.Adam(policy.parameters(), lr, betas=(0.9, 0.95))
+    optimizer = torch.optim.Adam(policy.parameters(), lr, betas=(0.9, 0.95),
+                                 fused=True)
     course = Course()
     for step in range(steps):
         rows = torch.randint(len(asked), (requests,), generator=generator)

@@ -99,7 +99,6 @@ def log_p(model: GPT, ids: torch.Tensor) -> torch.Tensor:
     return chosen.masked_fill(~counts(ids), 0)
 
 
-@torch.no_grad()
 def write(model: GPT, asked: torch.Tensor, generator: torch.Generator,
           temperature: float = 1.0) -> torch.Tensor:
     """Draw an answer to each request: ids (B, given), or letters (B,) -> ids (B, BLOCK + 1).
@@ -110,14 +109,16 @@ def write(model: GPT, asked: torch.Tensor, generator: torch.Generator,
     ids = requests(asked) if asked.ndim == 1 else asked
     caches = [Cache(BLOCK) for _ in model.blocks]
     fresh, going = ids, torch.ones(len(ids), dtype=torch.bool)
-    for _ in range(BLOCK + 1 - ids.shape[1]):
-        p = (model(fresh, caches)[:, -1] / temperature).softmax(-1)          # (B, V)
-        u = torch.rand(len(ids), 1, generator=generator)
-        drawn = (p.cumsum(1) < u).sum(1).clamp(max=VOCAB - 1)                # zh.sampling's way
-        drawn = drawn.masked_fill(~going, 0)
-        going &= drawn != 0
-        fresh = drawn[:, None]
-        ids = torch.cat([ids, fresh], 1)
-        if not going.any():
-            break
-    return torch.nn.functional.pad(ids, (0, BLOCK + 1 - ids.shape[1]))
+    with torch.inference_mode():
+        for _ in range(BLOCK + 1 - ids.shape[1]):
+            p = (model(fresh, caches)[:, -1] / temperature).softmax(-1)      # (B, V)
+            u = torch.rand(len(ids), 1, generator=generator)
+            drawn = (p.cumsum(1) < u).sum(1).clamp(max=VOCAB - 1)            # zh.sampling's way
+            drawn = drawn.masked_fill(~going, 0)
+            going = going & (drawn != 0)
+            fresh = drawn[:, None]
+            ids = torch.cat([ids, fresh], 1)
+            if not going.any():
+                break
+    # a tensor of its own: those of inference mode cannot be learned from
+    return torch.nn.functional.pad(ids, (0, BLOCK + 1 - ids.shape[1])).clone()

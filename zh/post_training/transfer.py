@@ -93,9 +93,9 @@ def adam(weights: list[torch.Tensor], draw, steps: int, rates: list, betas=(0.9,
         with torch.no_grad():
             for w, g, m, v, rate in zip(weights, gradients, mean, square, rates, strict=True):
                 m.lerp_(g, 1 - betas[0])
-                v.lerp_(g * g, 1 - betas[1])
-                size = (v / (1 - betas[1] ** step)).sqrt() + 1e-8
-                w -= rate * (m / (1 - betas[0] ** step)) / size
+                v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
+                size = (v / (1 - betas[1] ** step)).sqrt_().add_(1e-8)
+                w -= m * (rate / (1 - betas[0] ** step)) / size
     for w in weights:
         w.requires_grad_(False)
 
