@@ -26,7 +26,7 @@ from tests.conftest import CHAPTERS, ROOT, TEXTS
 
 pytestmark = pytest.mark.xdist_group("notebooks")  # run once, by one worker
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SOME = ("intro", "bigrams", "attention", "bug_clinic")  # short; labs, sliders, folds, exercises
+SOME = ("intro", "bigrams", "batchnorm", "attention", "bug_clinic")  # of each kind of widget, a few
 ALLOWED_SECONDS = 900  # for a cell that hangs; a busy machine is not a fault
 
 
