@@ -70,7 +70,8 @@ def test_a_weight_is_half_a_step_off_at_most(bits, seed):
         if before.ndim < 2:
             assert torch.equal(before, after)
             continue
-        more = 3 if name.startswith(("tokens", "places", "head")) else 1 if "attention" in name else 0
+        ends = name.startswith(("tokens", "places", "head"))
+        more = 3 if ends else 1 if "attention" in name else 0
         step = before.abs().amax(1, keepdim=True) / (2 ** (bits + more - 1) - 1)
         assert ((after - before).abs() <= 0.501 * step * (1 + 2 ** -10)).all()
 
