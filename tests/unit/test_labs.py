@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from py_mini_racer import MiniRacer
@@ -37,7 +38,8 @@ def folder(monkeypatch, tmp_path):
 
 @pytest.fixture
 def engine():
-    made = MiniRacer()
+    with ThreadPoolExecutor(1) as aside:  # a browser in the same process has an event loop in this
+        made = aside.submit(MiniRacer).result()  # thread, and the engine would take it for its own
     made.eval("var window = globalThis;")
     yield made
     made.close()
