@@ -12,8 +12,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 export BUILD
 
-.PHONY: help book test unit notebooks lint serve archive epub chapter lighthouse reproducible bench record actionlint \
-  clean distclean
+.PHONY: help book test unit notebooks lint serve archive epub chapter lighthouse reproducible bench record \
+  actionlint clean distclean
 
 help:
 	@echo "make book          build the site into $(BUILD)/_build/html"

@@ -294,7 +294,7 @@ VARIANTS = {                    # name: what is changed
     "learned places": dict(positions="learned"),
     "no places": dict(positions=None),
     "std 0.02": dict(std=0.02),
-    "5 times as long": dict(steps=4000),
+    "6 times as long": dict(steps=4800),
     "20 times as long": dict(steps=16000),
 }
 

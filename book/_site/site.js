@@ -6,8 +6,8 @@
        script.zh-state {...}, script.zh-payload, .zh-lab-body
    .zh-exercise > form.zh-form[data-name][data-kind][data-spec] zh.exercises.render_exercise_form
    .zh-predict[data-name][data-kind] > form.zh-form             zh.exercises.render_predict
-       covers the .cell_output of the next cell, of those right behind it, and the prose after them; the prediction stays in this
-       browser (localStorage zh:predict:NAME)
+       covers the .cell_output of the next cell, of those right behind it, and the prose after them;
+       the prediction stays in this browser (localStorage zh:predict:NAME)
    button[data-zh-forget], beside it [role=status]              forgets all that was kept; window.zhForget() too
    .zh-practice                                                 practice.js: what the browser has kept, in a list
        kept in localStorage: zh:predict:NAME the prediction, zh:exercise:NAME right | tried | done (by hand),

@@ -96,21 +96,19 @@ def _beside(points: list[dict], across: str, up: str, width: float = 370,
     found = []
     for (x, y), p in zip(at, points, strict=True):
         long = 5 * len(p["label"])
-
-        def box(offset, x=x, y=y, long=long):
-            left, low = x + offset[0], y + offset[1]
-            return left, low, left + long, low + 9
-
-        def covered(offset, box=box):
-            left, low, right, high = box(offset)
-            return sum(max(0, min(right, x1) - max(left, x0)) * max(0, min(high, y1) - max(low, y0))
-                       for x0, y0, x1, y1 in taken)
-
-        best = min(((5, 3), (5, -11), (-long - 5, 3), (-long - 5, -11), (-long / 2, 8),
-                    (-long / 2, -17), (5, 12), (-long - 5, 12), (5, -20)), key=covered)
-        found.append(best)
-        taken.append(box(best))
+        offsets = [(5, 3), (5, -11), (-long - 5, 3), (-long - 5, -11), (-long / 2, 8),
+                   (-long / 2, -17), (5, 12), (-long - 5, 12), (5, -20)]
+        boxes = [(x + dx, y + dy, x + dx + long, y + dy + 9) for dx, dy in offsets]
+        covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        best = covered.index(min(covered))
+        found.append(offsets[best])
+        taken.append(boxes[best])
     return found
+
+
+def _overlap(a: tuple, b: tuple) -> float:
+    """The area that two boxes (left, low, right, high) share."""
+    return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def by_multiplier(rows: dict, multipliers: list, seeds: int) -> Figure:
